@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The only doors to memory in the house, so that every allocation can be limited, counted and made to fail by a test.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <rte_mbuf.h>
+
+/*
+ * Fault injection (meson -Dfault_injection=true; nothing otherwise): the test sets fault_countdown to n, the
+ * n-th allocation from then on fails, and so do the following (fault_run - 1). Counts down over all doors below
+ * and over pool_get().
+ */
+#ifdef LEAT_FAULT_INJECTION
+extern __thread int64_t fault_countdown; /* -1 = off, and then only counts in fault_seen */
+extern __thread int64_t fault_run;
+extern __thread uint64_t fault_seen; /* allocation points passed */
+bool fault_now(void);
+#else
+static inline bool fault_now(void)
+{
+    return false;
+}
+#endif
+
+/* Zeroed memory, or NULL. Not for the packet path. */
+void *mem_alloc(size_t size);
+void mem_free(void *p);
+
+/* A packet buffer with the pool's headroom, or NULL. The caller counts the failure. */
+static inline struct rte_mbuf *pkt_alloc(struct rte_mempool *pool)
+{
+    return __builtin_expect(fault_now(), 0) ? NULL : rte_pktmbuf_alloc(pool);
+}

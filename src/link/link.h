@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Link layer of one engine: its interfaces (one port queue each), Ethernet, neighbours (ARP; ND uses the same table),
+// and the spreading of packets among engines where the port cannot (spread.c).
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include "base/ipaddr.h"
+#include "base/queue.h"
+#include "engine/wheel.h"
+#include "link/port.h"
+
+struct engine;
+struct netif;
+
+/*
+ * What the floors know of a received packet: the private area of each mbuf (pool priv_size = sizeof(struct pkt_info)).
+ * ether fills netif; ip fills the rest. From ip upward the mbuf's data starts at the transport header, the IP header lies
+ * l3_len bytes before it, and the mbuf ends where the IP packet ends.
+ */
+struct pkt_info {
+    struct netif *netif;
+    struct ip_addr src, dst;
+    uint8_t proto; /* IPPROTO_* */
+    uint8_t tos;   /* IPv4 TOS or IPv6 traffic class: DSCP and ECN */
+    uint8_t ttl;   /* or hop limit */
+    uint8_t flags; /* PKT_* */
+    uint32_t hash; /* of the connection, by tcp/demux */
+} __rte_cache_aligned;
+#define PKT_MULTICAST 1 /* came to a link-layer group or broadcast address */
+#define PKT_CKSUM_OK  2 /* transport checksum known good (NIC or loop back) */
+
+static inline struct pkt_info *pkt_info(struct rte_mbuf *m)
+{
+    return (struct pkt_info *)rte_mbuf_to_priv(m);
+}
+
+#define NETIF_TX_MAX 256
+#define NETIF_NAMSIZ 16
+struct netif_stats { /* sysctl net.link.<name>.* */
+    uint64_t ipackets, ibytes, opackets, obytes;
+    uint64_t drop_rx_short, drop_rx_type, drop_rx_not_ours; /* each dropped frame counts in exactly one */
+    uint64_t drop_tx_full, drop_tx_down, drop_tx_nobuf, drop_tx_toobig;
+    uint64_t spread_out, spread_in, drop_spread_full;
+    uint64_t sw_cksum, sw_tso, sw_linear; /* packets that software had to finish */
+};
+struct netif {
+    struct engine *e;
+    struct port *port;
+    uint16_t queue;
+    uint16_t mtu;
+    uint16_t index; /* 1, 2, ...: scope id of link-local addresses */
+    uint16_t n_tx;
+    struct rte_ether_addr mac;
+    bool up;
+    bool loopback; /* lo0: output comes back as input */
+    char name[NETIF_NAMSIZ];
+    struct rte_mbuf *tx[NETIF_TX_MAX]; /* of this turn, sent by the transmit station (or when full) */
+    struct netif_stats stats;
+    TAILQ_ENTRY(netif) link;
+};
+TAILQ_HEAD(netif_list, netif);
+
+/* Neighbour: protocol address to link address, for ARP and ND alike. States as RFC 4861 §7.3.2. */
+enum neigh_state { NEIGH_INCOMPLETE, NEIGH_REACHABLE, NEIGH_STALE, NEIGH_DELAY, NEIGH_PROBE, NEIGH_STATIC };
+struct neigh {
+    LIST_ENTRY(neigh) link; /* hash chain */
+    TAILQ_ENTRY(neigh) lru;
+    struct ip_addr addr;
+    struct netif *netif;
+    struct rte_ether_addr mac;
+    uint8_t state;
+    uint8_t tries;
+    bool router; /* ND */
+    uint16_t n_queued;
+    struct rte_mbuf
+        *queue[4]; /* packets waiting for the address, newest kept (RFC 1122 §2.3.2.2), IP header first */
+    struct wheel_timer timer;
+};
+
+struct link_params; /* sysctl net.link.* : link.c */
+struct link_layer {
+    struct engine *e;
+    struct netif_list netifs;
+    uint16_t next_index;
+    /* The floor above, set by ip_create(). Bursts of packets with data at the IP header. */
+    void (*ip4_input)(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
+    void (*ip6_input)(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
+    /* An IPv6 neighbour must be asked for, or one died: sends the solicitation (nd.c) */
+    void (*nd_solicit)(struct netif *nif, struct neigh *n, bool unicast);
+    /* The packets that waited for n could not be delivered: ICMP host unreachable (takes the mbuf) */
+    void (*unreachable)(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *dst);
+    /* Does this engine own the address on this interface; is it being checked for duplicates */
+    bool (*owns)(struct netif *nif, const struct ip_addr *addr);
+    void (*duplicate)(struct netif *nif, const struct ip_addr *addr); /* DAD or ARP announced a conflict */
+    void *priv;                                                       /* link.c */
+    uint32_t
+        neigh_gen; /* grows whenever a neigh is freed or changes its address: cached pointers are then stale */
+};
+
+int link_create(struct engine *e);
+void link_destroy(struct engine *e);
+/* Attaches queue of port as interface name. NULL and errno. */
+struct netif *netif_attach(struct engine *e, struct port *port, uint16_t queue, const char *name);
+void netif_detach(struct netif *nif);
+struct netif *netif_find(struct engine *e, const char *name);
+struct netif *netif_by_index(struct engine *e, uint32_t index);
+
+/* Stations. */
+unsigned link_receive(struct engine *e, void *unused);
+unsigned link_transmit(struct engine *e, void *unused);
+
+/* Puts the Ethernet header before m (data at the IP header) and queues it. Takes m. */
+void ether_output(struct netif *nif, struct rte_mbuf *m, const struct rte_ether_addr *dst,
+                  uint16_t ether_type);
+/* A whole burst of frames from the wire, as if received on nif. Takes them. */
+void ether_input(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
+
+/* Finds or makes the neighbour of nexthop (which must be on nif's link). NULL: table full (counted). */
+struct neigh *neigh_get(struct netif *nif, const struct ip_addr *nexthop);
+/* Sends m (data at the IP header) to the neighbour: at once when its address is known, queued behind the question otherwise. Takes m. */
+void neigh_output(struct neigh *n, struct rte_mbuf *m);
+/* An answer, or unsolicited news, from the wire (ARP reply, neighbour advertisement). override and solicited as RFC 4861 §7.2.5. */
+void neigh_update(struct netif *nif, const struct ip_addr *addr, const struct rte_ether_addr *mac,
+                  bool solicited, bool override, bool router);
+/* TCP had an ACK of new data from there: reachable (RFC 4861 §7.3.1). */
+void neigh_confirm(struct neigh *n);
+/* Announces our address (gratuitous ARP) and probes for duplicates (RFC 5227). */
+void arp_announce(struct netif *nif, uint32_t addr_be);
+void arp_probe(struct netif *nif, uint32_t addr_be);
+
+/* The engine that receives packets of this flow at this interface (RSS table or software spreading). Ports in network order. */
+uint32_t link_engine_of_flow(const struct netif *nif, const struct ip_addr *faddr,
+                             const struct ip_addr *laddr, uint16_t fport, uint16_t lport);
+/* Bytes of TCP payload one output packet may carry (TSO), 0 = none beyond the MTU. */
+uint32_t netif_tso_max(const struct netif *nif);

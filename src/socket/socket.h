@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sockets of one engine: descriptor table, the calls of <leat/leat.h>, readiness for epoll, kqueue and poll.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include "base/pool.h"
+#include "base/queue.h"
+#include "engine/engine.h"
+#include "tcp/tcp.h"
+
+/*
+ * A descriptor refers to a file (dup: several to one); what kind it is, its table of functions says.
+ */
+struct file;
+struct file_ops {
+    const char *kind;                 /* "socket", "epoll", "kqueue" */
+    uint32_t (*poll)(struct file *f); /* EPOLLIN, OUT, RDHUP, HUP, ERR as of now */
+    void (*close)(struct file *f);    /* last descriptor is gone: frees f */
+};
+
+/* Someone who wants to hear that a file's readiness changed: an epoll item, a knote, a waiting call. */
+struct watch {
+    TAILQ_ENTRY(watch) link;
+    struct file *file;
+    /* events: what became true just now (EPOLL* bits); the level is file->ops->poll(). Must not free the file. */
+    void (*notify)(struct watch *w, uint32_t events);
+    void (*gone)(struct watch *w); /* the file is being closed; the watch is off the list already */
+};
+TAILQ_HEAD(watch_list, watch);
+
+struct file {
+    const struct file_ops *ops;
+    struct so_layer *layer;
+    struct watch_list watches;
+    uint32_t refs;  /* descriptors */
+    uint32_t flags; /* O_NONBLOCK */
+};
+
+struct socket {
+    struct file file; /* first: a socket is a file */
+    struct tcb *tp;   /* NULL after the connection is gone */
+    uint16_t family;  /* AF_INET, AF_INET6 */
+    uint16_t opts;    /* SOO_* */
+    int error;        /* SO_ERROR, positive errno; cleared when read */
+    bool connecting, connected, listening, eof, cant_send;
+    int linger_s;        /* -1: SO_LINGER off */
+    uint32_t bind_flags; /* TCP_BIND_* */
+    struct timeval rcvtimeo, sndtimeo;
+    struct ip_addr laddr, faddr; /* remembered past the connection's end for getpeername and logs */
+    uint16_t lport, fport;
+    void *sendfile; /* sendfile.c: transfers under way */
+};
+
+struct fd_slot {
+    struct file *file;
+    bool cloexec;
+};
+
+struct so_params { /* sysctl kern.ipc.*, leat.fd_base */
+    uint32_t maxsockets, somaxconn, fd_base;
+    uint64_t filecache_bytes; /* leat.filecache.max */
+};
+struct so_stats {
+    uint64_t sockets_made, accept_aborted, enfile;
+    uint64_t sendfile_calls, sendfile_bytes, sendfile_shrunk, sendfile_ioerr;
+};
+struct so_layer {
+    struct engine *e;
+    struct so_params params;
+    struct so_stats stats;
+    struct fd_slot *fds;
+    uint32_t n_fds, fd_hint; /* size of the table; no free slot below the hint */
+    struct pool sockets;
+    void *filecache;        /* filecache.c */
+    int (*loop)(void *arg); /* leat_run()'s */
+    void *loop_arg;
+};
+
+int so_create(struct engine *e);
+void so_destroy(struct engine *e);
+
+/* The engine of the calling thread: set by leat_init/leat_run, and by the simulator around an application's turn. */
+void so_set_current(struct engine *e);
+struct engine *so_current(void);
+
+/* Descriptor table. fd_install: lowest free number >= min, or -EMFILE. */
+int fd_install(struct so_layer *l, struct file *f, int min, bool cloexec);
+struct file *fd_file(struct so_layer *l, int fd); /* NULL: EBADF */
+int fd_close(struct so_layer *l, int fd);
+struct socket *fd_socket(struct so_layer *l, int fd, int *err); /* -EBADF or -ENOTSOCK in *err */
+
+static inline void file_watch(struct file *f, struct watch *w)
+{
+    w->file = f;
+    TAILQ_INSERT_TAIL(&f->watches, w, link);
+}
+static inline void file_unwatch(struct watch *w)
+{
+    if (w->file) {
+        TAILQ_REMOVE(&w->file->watches, w, link);
+        w->file = NULL;
+    }
+}
+/* Tells all watches. */
+void file_notify(struct file *f, uint32_t events);
+
+/* Runs the engine (or, in the simulator, the world) without the application's loop until ready(arg) or the deadline (ns,
+ * TIME_NEVER: none). 0, -ETIMEDOUT, -EINTR (engine stopping). wait.c */
+int so_wait(struct engine *e, bool (*ready)(void *arg), void *arg, uint64_t deadline);

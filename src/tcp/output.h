@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Segment output: builds what a stack decided to send. No algorithm in here.
+#pragma once
+#include <stdint.h>
+#include "tcp/stack.h"
+
+/*
+ * Sends one segment (or one TSO packet of several) of len payload bytes from seq, with options, window and checksum marks.
+ * len may exceed maxseg only as far as netif_tso_max() allows. seq may lie below snd_nxt (retransmission). FIN goes out
+ * when the segment reaches the end of a queue with TF_FIN_QUEUED, PUSH when it empties what is queued. Moves snd_nxt and snd_max,
+ * clears the owed ACK, tells stack->sent, arms TT_REXMT when nothing was in flight. 0; -ENOBUFS (nothing sent, TT_REXMT armed so
+ * that it is tried again) or an error of ip_output.
+ */
+int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len);
+/* SYN or SYN-ACK by state (snd_una == iss). */
+int tcp_output_syn(struct tcb *tp);
+/* A bare ACK with the present window and SACK blocks. */
+int tcp_output_ack(struct tcb *tp);
+/* RST of a connection (RFC 9293 §3.10.7): seq snd_nxt. */
+void tcp_output_reset(struct tcb *tp);
+/* Keepalive or window probe: seq snd_una - 1, no data (with_byte: one byte beyond the window, persist). */
+int tcp_output_probe(struct tcb *tp, bool with_byte);
+/* RST or ACK for a segment that belongs to no connection, or a challenge ACK; m is the packet it answers (not taken). */
+void tcp_respond(struct engine *e, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack, uint8_t flags);
+
+/* Decisions that every stack shares. */
+/* Bytes of new data that may go into the next segment under win (min(snd_wnd, cwnd) - used): 0 when Nagle, SWS avoidance (RFC 9293
+ * §3.8.6.2), cork or readiness say wait. */
+uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win);
+/* Is there a FIN to send, alone or again? */
+bool tcp_output_fin_due(const struct tcb *tp);
+/* Must an ACK or window update leave now (TF_ACKNOW, or the window grew by 2 segments or half the buffer)? */
+bool tcp_output_ack_due(struct tcb *tp);
+/* The window to announce: free buffer space, no shrinking, SWS avoidance (RFC 9293 §3.8.6.2.2). */
+uint32_t tcp_receive_window(struct tcb *tp);
+/* Nothing in flight, data waits, window closed: start probing (RFC 9293 §3.8.6.1). */
+void tcp_output_persist(struct tcb *tp);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The send buffer: a queue of byte extents that may not be ready yet (ARCHITECTURE §1.3). An extent is copied bytes, file
+// pages, application memory, or later a TLS record; TCP sends up to the first extent that is not ready. Segments refer to
+// extents and never copy them, except payloads so small that a reference costs more (sendbuf_attach).
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <rte_mbuf.h>
+#include "base/pool.h"
+#include "base/queue.h"
+
+enum extent_state { EXTENT_PENDING, EXTENT_READY, EXTENT_FAILED };
+enum extent_kind {
+    EXTENT_COPY, /* bytes copied from a write, in the chain m */
+    EXTENT_REF,  /* bytes elsewhere, at addr: file pages, application memory */
+};
+
+struct extent;
+/* The last reference is gone (acked or connection over, and no packet refers to it): the owner takes its memory back. */
+typedef void (*extent_release_fn)(struct extent *x, void *arg);
+
+struct extent {
+    STAILQ_ENTRY(extent) link;
+    uint32_t len;  /* bytes; for EXTENT_COPY grows while it is the last of the queue */
+    uint32_t room; /* EXTENT_COPY: bytes that may still be added */
+    uint8_t kind;
+    uint8_t state;         /* written by whoever fills it, on the engine's thread */
+    uint16_t record_flags; /* of records, by tls */
+    struct sendbuf *sb;    /* while queued */
+    struct rte_mbuf *m;    /* EXTENT_COPY */
+    const void *addr;      /* EXTENT_REF; valid once ready */
+    rte_iova_t iova;
+    extent_release_fn release;
+    void *arg;
+    struct rte_mbuf_ext_shared_info shared; /* counts the buffer's and the packets' references */
+};
+
+struct sendbuf_pools { /* of the engine; made by tcp_create */
+    struct pool extents;
+    struct rte_mempool *pkts; /* data of EXTENT_COPY and headers */
+    uint64_t bytes;           /* in all send buffers of the engine */
+    uint64_t bytes_limit;
+};
+
+struct sendbuf {
+    STAILQ_HEAD(, extent) queue;
+    uint32_t bytes; /* queued in all: unacked, unsent and not ready (FIN and PUSH count from here) */
+    uint32_t ready; /* bytes from the front that are ready in one run: TCP may send offsets below this */
+    uint32_t hiwat; /* limit for new data (SO_SNDBUF, auto-tuned) */
+    uint32_t lowat; /* writable when hiwat - bytes >= lowat */
+    struct extent *cursor; /* extent that holds cursor_off: where sending goes on */
+    uint32_t cursor_off;   /* offset from the front of cursor's first byte */
+    uint32_t front_off;    /* bytes of the first extent that are acked already */
+    bool failed;           /* an extent failed: bytes behind `ready` will never come */
+    struct sendbuf_pools *pools;
+};
+
+void sendbuf_init(struct sendbuf *sb, struct sendbuf_pools *pools, uint32_t hiwat);
+/* Releases every extent (those in packets live on until the packets are freed). */
+void sendbuf_fini(struct sendbuf *sb);
+static inline uint32_t sendbuf_space(const struct sendbuf *sb)
+{
+    return sb->bytes >= sb->hiwat ? 0 : sb->hiwat - sb->bytes;
+}
+/* Copies up to len bytes of iov (from byte skip on) behind the rest. Returns bytes taken (less when buffers run out), or -ENOBUFS for none. */
+int64_t sendbuf_append_copy(struct sendbuf *sb, const struct iovec *iov, int iovcnt, size_t skip,
+                            uint32_t len);
+/* A new EXTENT_REF, not yet queued, or NULL. release is called once when all is over. */
+struct extent *extent_new(struct sendbuf_pools *pools, uint32_t len, extent_release_fn release, void *arg);
+/* Queues x (its len fixed). State may be pending. */
+void sendbuf_append(struct sendbuf *sb, struct extent *x);
+/* x has its bytes at addr: may grow sb->ready; the caller then marks the connection due. */
+void extent_ready(struct extent *x, const void *addr, rte_iova_t iova);
+/* x will never have its bytes. */
+void extent_failed(struct extent *x);
+/* The first n bytes are acked. n <= bytes. */
+void sendbuf_drop(struct sendbuf *sb, uint32_t n);
+/*
+ * Hangs len bytes from offset off (from the front; off + len <= ready) behind the header mbuf hdr, by reference; payloads of
+ * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead. 0 or -ENOBUFS (hdr is then as before).
+ */
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr);
+#define SENDBUF_INLINE 256

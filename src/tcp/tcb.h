@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The connection. What every segment touches lies in the first cache lines; what only recovery or rare options need is
+// allocated when first needed. Owned by its engine's table from SYN to the end of TIME-WAIT.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+#include "base/ipaddr.h"
+#include "engine/engine.h"
+#include "ip/ip.h"
+#include "tcp/seq.h"
+#include "tcp/sendbuf.h"
+
+/* RFC 9293 §3.3.2; order and numbers of FreeBSD's tcp_fsm.h. */
+enum tcp_state {
+    TCPS_CLOSED,
+    TCPS_LISTEN,
+    TCPS_SYN_SENT,
+    TCPS_SYN_RECEIVED,
+    TCPS_ESTABLISHED,
+    TCPS_CLOSE_WAIT,
+    TCPS_FIN_WAIT_1,
+    TCPS_CLOSING,
+    TCPS_LAST_ACK,
+    TCPS_FIN_WAIT_2,
+    TCPS_TIME_WAIT,
+    TCP_NSTATES
+};
+#define TCPS_HAVERCVDSYN(s)     ((s) >= TCPS_SYN_RECEIVED)
+#define TCPS_HAVEESTABLISHED(s) ((s) >= TCPS_ESTABLISHED)
+#define TCPS_HAVERCVDFIN(s)     ((s) == TCPS_CLOSE_WAIT || ((s) >= TCPS_CLOSING && (s) != TCPS_FIN_WAIT_2))
+
+/* One wheel entry serves all timers of a connection: it is armed for the earliest, and lazily (a deadline that moves later
+ * leaves it where it is). TT_STACK belongs to the stack: pacing, RACK, TLP. */
+enum tcp_timer { TT_REXMT, TT_PERSIST, TT_DELACK, TT_KEEP, TT_2MSL, TT_STACK, TT_N };
+
+enum tcb_flags {
+    TF_ACKNOW = 0x1,  /* an ACK leaves in this turn */
+    TF_DELACK = 0x2,  /* an ACK is owed; TT_DELACK is armed */
+    TF_NODELAY = 0x4, /* TCP_NODELAY */
+    TF_NOPUSH = 0x8,  /* TCP_CORK / TCP_NOPUSH */
+    TF_NOOPT = 0x10,  /* TCP_NOOPT: send and heed no options */
+    TF_REQ_SCALE = 0x20,
+    TF_RCVD_SCALE = 0x40, /* window scale asked / received; both = in use */
+    TF_REQ_TSTMP = 0x80,
+    TF_RCVD_TSTMP = 0x100,    /* timestamps likewise */
+    TF_SACK_PERMIT = 0x200,   /* SACK in use */
+    TF_SENTFIN = 0x400,       /* our FIN has been sent at least once */
+    TF_FIN_QUEUED = 0x800,    /* the application closed its side: FIN follows the last byte */
+    TF_RECOVERY = 0x1000,     /* fast recovery */
+    TF_RTO_RECOVERY = 0x2000, /* after a timeout, until snd_una passes recover */
+    TF_MORETOCOME = 0x4000,   /* MSG_MORE: Nagle holds a partial segment */
+    TF_ORPHAN = 0x8000,       /* no socket any more */
+    TF_KEEPALIVE = 0x10000,
+    TF_RST_PENDING = 0x20000,
+    TF_PASSIVE = 0x40000,      /* made by a listener */
+    TF_FORCE_PROBE = 0x80000,  /* a window probe leaves in this turn */
+    TF_CANTRCVMORE = 0x100000, /* SHUT_RD: received data is acked and dropped */
+    TF_QUICKACK = 0x200000,
+};
+
+struct tcp_stack;
+struct tcp_cc;
+struct tcp_upcalls;
+struct recovery; /* loss/scoreboard.h */
+struct reass;    /* reassembly.h */
+
+struct recvbuf {
+    struct rte_mbuf *head,
+        *tail;      /* payload in order, one mbuf chain linked by next: packet boundaries are not kept */
+    uint32_t bytes; /* ready for the application */
+    uint32_t hiwat; /* limit (SO_RCVBUF, auto-tuned) */
+    uint32_t lowat; /* SO_RCVLOWAT */
+    uint32_t
+        memory; /* bytes of buffers held (mbuf sizes): bounded by 2 * hiwat, else small segments would cost without limit */
+};
+
+/* Space for a congestion control's and a stack's own state inside the tcb. */
+#define TCP_CC_BYTES    64
+#define TCP_STACK_BYTES 64
+
+struct tcb {
+    /* Lookup. */
+    struct tcb *hash_next;
+    uint32_t hash;
+    uint16_t fport, lport; /* network order */
+    struct ip_addr faddr, laddr;
+
+    /* Every segment. */
+    struct engine *e __rte_cache_aligned;
+    uint8_t state; /* enum tcp_state */
+    uint8_t snd_scale, rcv_scale;
+    uint8_t dupacks;
+    uint32_t flags; /* enum tcb_flags */
+    tcp_seq snd_una, snd_nxt, snd_max;
+    uint32_t snd_wnd; /* bytes, scaled */
+    tcp_seq snd_wl1, snd_wl2;
+    tcp_seq rcv_nxt;
+    tcp_seq rcv_adv; /* right edge that we announced */
+    tcp_seq last_ack_sent;
+    uint32_t rcv_wnd;        /* bytes we would announce now */
+    uint32_t ts_recent;      /* RFC 7323 */
+    uint16_t maxseg;         /* payload bytes of a full segment, options already taken off */
+    uint16_t mss_peer;       /* the peer's MSS option, or its default */
+    uint32_t cwnd, ssthresh; /* bytes; written by cc and stack */
+    uint32_t segs_unacked;   /* full segments received since the last ACK left */
+    const struct tcp_stack *stack;
+    const struct tcp_cc *cc;
+    struct due due; /* output pass of this turn */
+
+    struct sendbuf snd;
+    struct recvbuf rcv;
+    struct ip_path path;
+
+    /* Timers. */
+    struct wheel_timer wheel;
+    uint64_t timer_at[TT_N]; /* deadline, TIME_NEVER = off */
+
+    /* Round trip times, ns (RFC 6298). */
+    uint64_t srtt, rttvar, rttmin, rto;
+    uint64_t rtt_start; /* send time of rtt_seq when timing without timestamps; 0 = none */
+    tcp_seq rtt_seq;
+    uint8_t rxtshift; /* consecutive timeouts */
+    uint8_t persist_shift;
+    uint16_t softerror;
+
+    /* Set up once or rarely. */
+    tcp_seq iss, irs;
+    tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
+    tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
+    uint32_t max_sndwnd;
+    uint32_t ts_offset; /* ours */
+    uint64_t ts_recent_at;
+    uint64_t last_rcv, last_snd; /* times of the last segment in, last data out */
+    uint64_t started, idle_since;
+    struct recovery *recovery; /* scoreboard, allocated on the first hole */
+    struct reass *reass;       /* out of order queue, allocated on the first gap */
+
+    /* Receive buffer auto-tuning (rcvtune.c). */
+    uint64_t tune_at;
+    tcp_seq tune_seq;
+    uint32_t tune_copied;
+
+    /* Above. */
+    const struct tcp_upcalls *up;
+    void *so;                     /* socket; NULL when orphan or not yet accepted */
+    struct tcb *listener;         /* of a passive connection not yet accepted */
+    TAILQ_ENTRY(tcb) accept_link; /* in the listener's incomplete or complete queue */
+    TAILQ_ENTRY(tcb) all_link;    /* every tcb of the engine */
+    struct tcp_listen *listen;    /* TCPS_LISTEN only */
+    int error;                    /* pending SO_ERROR, positive errno */
+
+    /* Options. */
+    uint8_t tos, ttl;
+    uint16_t maxseg_user; /* TCP_MAXSEG; 0 = none */
+    uint32_t keepidle_ms, keepintvl_ms, user_timeout_ms;
+    uint16_t keepcnt, keep_probes;
+    uint32_t scope_index;
+
+    /* Counted for TCP_INFO. */
+    uint64_t bytes_in, bytes_out, segs_in, segs_out, rexmit_bytes, rexmit_segs, ooo_segs;
+
+    uint64_t stack_state[TCP_STACK_BYTES / 8];
+    uint64_t cc_state[TCP_CC_BYTES / 8];
+};
+
+/* Bytes sent and neither acked nor known lost or delivered: the stack decides what counts. */
+static inline uint32_t tcb_flight(const struct tcb *tp)
+{
+    return tp->snd_max - tp->snd_una;
+}
+static inline void tcb_mark_due(struct tcb *tp)
+{
+    engine_mark_due(tp->e, &tp->due);
+}

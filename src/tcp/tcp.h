@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP of one engine: the door for the socket floor (calls below) and for the TCP rooms (struct tcp_layer).
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "tcp/stack.h"
+#include "tcp/tcb.h"
+
+TAILQ_HEAD(tcb_list, tcb);
+
+/* What the socket floor wants to hear. Called within the receive, wheel or due phase; must not call back into TCP's output. */
+struct tcp_upcalls {
+    void (*connected)(struct tcb *tp);        /* active open done */
+    void (*acceptable)(struct tcb *listener); /* its complete queue grew */
+    void (*readable)(struct tcb *tp);         /* bytes, FIN or error arrived */
+    void (*writable)(struct tcb *tp);         /* send space grew past lowat */
+    void (*failed)(struct tcb *tp,
+                   int error); /* the connection is over: ECONNRESET, ETIMEDOUT, ... tp->error is set */
+    /* The tcb goes: the socket forgets it. Last call. */
+    void (*detached)(struct tcb *tp);
+};
+
+struct tcp_listen { /* of a listening tcb */
+    uint32_t backlog;
+    uint32_t n_incomplete, n_complete;
+    struct tcb_list incomplete, complete;
+};
+
+struct
+    tcp_params { /* sysctl net.inet.tcp.*, each with FreeBSD's name and default where it has one: params.c */
+    uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
+    bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
+        blackhole, log_in_vain;
+    uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss;
+    uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;
+    uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, keepcnt, persmin_ms, persmax_ms, finwait2_timeout_ms;
+    uint32_t maxtcb, reass_maxqueuelen, reass_maxsegments, initcwnd_segments, port_first, port_last,
+        somaxconn;
+    uint64_t sendbytes_limit, recvbytes_limit;
+    char stack_default[32], cc_default[16];
+};
+
+struct tcp_stats; /* stats.h: FreeBSD's tcpstat names where it has them */
+
+struct tcp_layer {
+    struct engine *e;
+    struct tcp_params params;
+    struct tcp_stats *stats;
+    struct pool tcbs, recoveries, reass_segs;
+    struct sendbuf_pools send;
+    uint64_t recv_bytes; /* buffers held in all receive and reassembly queues */
+    /* Table: connections by hash of the four-tuple; listeners and bound ports apart. */
+    struct tcb **table;
+    uint32_t table_mask, n_table;
+    void *ports; /* demux.c */
+    struct tcb_list all;
+    uint64_t isn_clock;
+};
+
+int tcp_create(struct engine *e);
+/* Aborts what is left without a word on the wire and frees it. */
+void tcp_destroy(struct engine *e);
+
+/*
+ * For the socket floor. All return 0 or -errno.
+ */
+struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so); /* NULL: limit */
+#define TCP_BIND_REUSEADDR 1
+#define TCP_BIND_REUSEPORT 2
+#define TCP_BIND_V6ONLY    4
+#define TCP_BIND_V6        8 /* the socket's family is AF_INET6 */
+/* port 0: an ephemeral one. Addresses in network order. -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already). */
+int tcp_bind(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, unsigned flags);
+int tcp_listen(struct tcb *tp, int backlog, unsigned flags);
+/* The SYN leaves in this turn. -EADDRNOTAVAIL, -EADDRINUSE, -ENETUNREACH, ... */
+int tcp_connect(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, unsigned flags);
+/* First of the complete queue, with upcalls and socket set to the caller's; NULL: none. */
+struct tcb *tcp_accept(struct tcb *listener);
+void tcp_adopt(struct tcb *tp, const struct tcp_upcalls *up, void *so);
+/* Bytes copied into the send buffer (may be less than asked), or -EPIPE, -ENOTCONN, -ENOBUFS, -EAGAIN (no space). more: MSG_MORE. */
+int64_t tcp_send(struct tcb *tp, const struct iovec *iov, int iovcnt, size_t len, bool more);
+/* Queues an extent (space is not checked). -EPIPE, -ENOTCONN. */
+int tcp_send_extent(struct tcb *tp, struct extent *x);
+/* The application took n bytes out of tp->rcv: the window may open. */
+void tcp_received(struct tcb *tp, uint32_t n);
+/* SHUT_WR: FIN follows the queued bytes. */
+int tcp_shutdown_write(struct tcb *tp);
+/* Last reference of the application is gone. linger 0 or unread data (RFC 2525 §2.17): RST; else FIN and on as orphan. */
+void tcp_close(struct tcb *tp, bool abort);
+/* Ends the connection with a RST and error, calls failed and detached. */
+void tcp_abort(struct tcb *tp, int error);
+/* Level IPPROTO_TCP options by number of <netinet/tcp.h>; name checked here, -ENOPROTOOPT when unknown. */
+int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len);
+int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len);
+struct leat_tcp_info;
+void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info);
+
+/*
+ * Among TCP rooms.
+ */
+/* input.c */
+void tcp_input(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
+void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, const uint8_t *l4,
+                    uint32_t len, int type, int code, uint32_t mtu);
+/* demux.c */
+int demux_create(struct tcp_layer *t);
+void demux_destroy(struct tcp_layer *t);
+uint32_t demux_hash(const struct engine *e, const struct ip_addr *faddr, const struct ip_addr *laddr,
+                    uint16_t fport, uint16_t lport);
+struct tcb *demux_find(struct tcp_layer *t, uint32_t hash, const struct ip_addr *faddr,
+                       const struct ip_addr *laddr, uint16_t fport, uint16_t lport);
+struct tcb *demux_find_listener(struct tcp_layer *t, const struct ip_addr *laddr, uint16_t lport);
+int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there */
+void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
+/* state.c: the machine */
+void tcp_set_state(struct tcb *tp, enum tcp_state s);
+void tcp_established(struct tcb *tp);
+void tcp_drop(struct tcb *tp, int error); /* to CLOSED with an error for the socket, no RST */
+void tcp_free(struct tcb *tp);            /* out of every list and back to the pool */
+void tcp_time_wait(struct tcb *tp);
+/* timers.c */
+void tcp_timer_arm(struct tcb *tp, enum tcp_timer which, uint64_t deadline);
+void tcp_timer_stop(struct tcb *tp, enum tcp_timer which);
+static inline bool tcp_timer_armed(const struct tcb *tp, enum tcp_timer which)
+{
+    return tp->timer_at[which] != TIME_NEVER;
+}
+void tcp_timers_init(struct tcb *tp);
+void tcp_timers_stop(struct tcb *tp);
+/* loss/rto.c: RFC 6298 */
+void rto_sample(struct tcb *tp, uint64_t rtt_ns);
+void rto_arm(struct tcb *tp, uint64_t now); /* TT_REXMT = now + rto << rxtshift */
+void rto_backoff(struct tcb *tp);
+/* timestamps.c in options.c: our clock, ms + offset */
+uint32_t tcp_ts_now(const struct tcb *tp);
+/* mss.c: maxseg by route MTU, peer's option, TCP_MAXSEG and option bytes; RFC 9293 §3.7.1, RFC 6691 */
+void tcp_mss_update(struct tcb *tp);
