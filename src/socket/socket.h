@@ -49,7 +49,8 @@ struct socket {
     struct timeval rcvtimeo, sndtimeo;
     struct ip_addr laddr, faddr; /* remembered past the connection's end for getpeername and logs */
     uint16_t lport, fport;
-    void *sendfile; /* sendfile.c: transfers under way */
+    TAILQ_ENTRY(socket) starved_link; /* sendfile.c: waits for file cache memory */
+    bool starved;
 };
 
 struct fd_slot {
@@ -57,13 +58,25 @@ struct fd_slot {
     bool cloexec;
 };
 
+struct so_layer;
+struct sendfile_layer;
+/* sendfile.c: its sysctls, and what it holds */
+int sendfile_register(struct so_layer *l);
+void sendfile_destroy(struct so_layer *l);
+/* The socket is closed: it waits no more. */
+void sendfile_forget(struct socket *so);
+
 struct so_params { /* sysctl kern.ipc.*, leat.fd_base */
     uint32_t maxsockets, somaxconn, fd_base;
-    uint64_t filecache_bytes; /* leat.filecache.max */
+    uint64_t filecache_bytes;    /* leat.filecache.max */
+    uint32_t filecache_files;    /* leat.filecache.files: open files kept */
+    uint32_t sendfile_readahead; /* kern.ipc.sendfile.readahead, blocks */
+    uint32_t sync_delay_us;      /* leat.filecache.sync_delay: of the simulator's disk */
+    char filecache_reader[16];   /* leat.filecache.reader: auto, uring, thread, sync */
 };
 struct so_stats {
     uint64_t sockets_made, accept_aborted, enfile;
-    uint64_t sendfile_calls, sendfile_bytes, sendfile_shrunk, sendfile_ioerr;
+    uint64_t sendfile_calls, sendfile_bytes, sendfile_shrunk, sendfile_ioerr, sendfile_nocache;
 };
 struct so_layer {
     struct engine *e;
@@ -72,8 +85,8 @@ struct so_layer {
     struct fd_slot *fds;
     uint32_t n_fds, fd_hint; /* size of the table; no free slot below the hint */
     struct pool sockets;
-    void *filecache;        /* filecache.c */
-    int (*loop)(void *arg); /* leat_run()'s */
+    struct sendfile_layer *sendfile; /* made by the first sendfile; sendfile.c frees it */
+    int (*loop)(void *arg);          /* leat_run()'s */
     void *loop_arg;
 };
 
@@ -102,6 +115,8 @@ static inline void file_unwatch(struct watch *w)
         w->file = NULL;
     }
 }
+/* One reference less (a descriptor closed, a waiting call done); the last closes the file. fd.c */
+void file_put(struct file *f);
 /* Tells all watches. */
 void file_notify(struct file *f, uint32_t events);
 

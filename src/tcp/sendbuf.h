@@ -68,6 +68,8 @@ int64_t sendbuf_append_copy(struct sendbuf *sb, const struct iovec *iov, int iov
                             uint32_t len);
 /* A new EXTENT_REF, not yet queued, or NULL. release is called once when all is over. */
 struct extent *extent_new(struct sendbuf_pools *pools, uint32_t len, extent_release_fn release, void *arg);
+/* Gives up an extent that was never queued: release is called. */
+void extent_free(struct extent *x);
 /* Queues x (its len fixed). State may be pending. */
 void sendbuf_append(struct sendbuf *sb, struct extent *x);
 /* x has its bytes at addr: may grow sb->ready; the caller then marks the connection due. */
