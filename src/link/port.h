@@ -2,6 +2,7 @@
 // The driver interface of the wire: a port has queues, each owned by one engine. Implemented by drivers/port/ethdev (any
 // DPDK port) and drivers/port/sim (the simulated wire). Send tags (NIC TLS, pacing) will be added here.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
