@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A connection's round: read, parse, answer, send, and again; requests that came together are answered in order.
+#include "httpd.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void conn_deadline(struct conn *c, unsigned seconds)
+{
+    c->deadline = leat_now() + seconds * NS_PER_SECOND;
+}
+
+void conn_open(struct server *s, int fd, const struct sockaddr *addr)
+{
+    struct conn *c = malloc(sizeof(*c));
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    if (!c || leat_epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        free(c);
+        leat_close(fd);
+        return;
+    }
+    memset(c, 0, offsetof(struct conn, in));
+    c->s = s;
+    c->fd = fd;
+    c->state = CONN_READING;
+    c->res.file = -1;
+    const void *ip = addr->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)addr)->sin_addr
+                                                : &((const struct sockaddr_in6 *)addr)->sin6_addr;
+    inet_ntop(addr->sa_family, ip, c->peer, sizeof(c->peer));
+    http_parser_init(&c->parser, HTTP_REQUEST);
+    c->parser.data = c;
+    request_reset(&c->req);
+    conn_deadline(c, s->opt->idle_s);
+    TAILQ_INSERT_TAIL(&s->conns, c, link);
+    s->n_conns++;
+}
+
+void conn_close(struct conn *c)
+{
+    response_clear(&c->res);
+    TAILQ_REMOVE(&c->s->conns, c, link);
+    c->s->n_conns--;
+    leat_close(c->fd);
+    free(c);
+}
+
+/* Feeds the parser what is there. True: a request is complete or wrong, and the response is ready to go. */
+static bool conn_parse(struct conn *c)
+{
+    if (c->in_used == c->in_len)
+        return false;
+    if (c->req.head_bytes == 0) {
+        c->began = leat_now();
+        conn_deadline(c, c->s->opt->request_s);
+    }
+    size_t n = c->in_len - c->in_used;
+    bool in_head = !c->req.head_done;
+    if (in_head && n > c->s->opt->max_header - c->req.head_bytes)
+        n = c->s->opt->max_header - c->req.head_bytes;
+    size_t parsed = http_parser_execute(&c->parser, &request_settings, c->in + c->in_used, n);
+    enum http_errno err = HTTP_PARSER_ERRNO(&c->parser);
+    c->in_used += (uint32_t)parsed;
+    if (in_head)
+        c->req.head_bytes += (uint32_t)parsed;
+    if (!c->req.error && !c->req.head_done && c->req.head_bytes >= c->s->opt->max_header)
+        c->req.error = 431;
+    if (!c->req.error && err != HPE_OK && err != HPE_PAUSED)
+        c->req.error = err == HPE_INVALID_METHOD ? 501 : err == HPE_HEADER_OVERFLOW ? 431 : 400;
+    if (!c->req.error && !c->req.complete)
+        return false;
+    if (c->req.error)
+        respond_error(c, c->req.error);
+    else
+        respond(c);
+    c->state = CONN_SENDING;
+    conn_deadline(c, c->s->opt->send_s);
+    return true;
+}
+
+/* 1: bytes came; 0: none now; -1: the peer is done. */
+static int conn_read(struct conn *c)
+{
+    c->in_used = c->in_len = 0;
+    ssize_t n = leat_read(c->fd, c->in, sizeof(c->in));
+    if (n > 0) {
+        c->in_len = (uint32_t)n;
+        return 1;
+    }
+    return n < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+static int send_bytes(struct conn *c, const char *data, size_t len, size_t done, bool more)
+{
+    while (done < len) {
+        ssize_t n = leat_send(c->fd, data + done, len - done, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        if (n < 0)
+            return errno == EAGAIN ? 0 : -1;
+        c->res.sent += n;
+        done += (size_t)n;
+    }
+    return 1;
+}
+
+/* 1: all is queued; 0: no space now; -1: the connection is over. */
+static int conn_send(struct conn *c)
+{
+    struct response *r = &c->res;
+    bool has_file = r->file >= 0 && r->length > 0;
+    int got = 1;
+    if (r->sent < (off_t)r->head_len)
+        got = send_bytes(c, r->head, r->head_len, (size_t)r->sent, r->body || has_file);
+    if (got == 1 && r->body)
+        got = send_bytes(c, r->body, r->body_len, (size_t)r->sent - r->head_len, false);
+    while (got == 1 && has_file) {
+        off_t done = r->sent - (off_t)r->head_len, n = 0;
+        if (done == r->length)
+            break;
+        int err = leat_sendfile(r->file, c->fd, r->offset + done, (size_t)(r->length - done), NULL, &n, 0);
+        r->sent += n;
+        if (err < 0)
+            got = errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+        else if (n == 0)
+            got = -1; /* the file is shorter than the header said */
+    }
+    return got;
+}
+
+/* The response is queued whole: on with the next request, or a close. */
+static void conn_next(struct conn *c)
+{
+    bool close = c->res.close || c->s->draining;
+    if (c->s->log)
+        log_request(c->s->log, c);
+    response_clear(&c->res);
+    c->requests++;
+    if (close) {
+        /* RFC 9112 §9.6: a half close, then what the peer still sends is read, lest a RST overtakes the response. */
+        leat_shutdown(c->fd, SHUT_WR);
+        c->state = CONN_CLOSING;
+        conn_deadline(c, 2);
+        return;
+    }
+    c->state = CONN_READING;
+    request_reset(&c->req);
+    http_parser_init(&c->parser, HTTP_REQUEST);
+    conn_deadline(c, c->s->opt->idle_s);
+}
+
+void conn_run(struct conn *c)
+{
+    for (;;) {
+        if (c->state == CONN_SENDING) {
+            off_t before = c->res.sent;
+            int got = conn_send(c);
+            if (c->res.sent != before)
+                conn_deadline(c, c->s->opt->send_s);
+            if (got < 0)
+                break;
+            if (got == 0)
+                return;
+            conn_next(c);
+            continue;
+        }
+        if (c->state == CONN_READING && conn_parse(c))
+            continue;
+        int got = conn_read(c);
+        if (got < 0)
+            break;
+        if (got == 0)
+            return;
+    }
+    conn_close(c);
+}
+
+/* A request that does not come whole in time is answered (RFC 9110 §15.5.9); everything else that stalls is closed. */
+void conn_timeout(struct conn *c)
+{
+    if (c->state != CONN_READING || c->req.head_bytes == 0) {
+        conn_close(c);
+        return;
+    }
+    respond_error(c, 408);
+    c->state = CONN_SENDING;
+    conn_deadline(c, 2);
+    conn_run(c);
+}

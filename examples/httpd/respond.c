@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What to answer: a file, a part of it, a folder's page, or an error.
+#include "httpd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 206:
+        return "Partial Content";
+    case 301:
+        return "Moved Permanently";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 412:
+        return "Precondition Failed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 416:
+        return "Range Not Satisfiable";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+void response_clear(struct response *res)
+{
+    free(res->body);
+    if (res->file >= 0)
+        close(res->file);
+    *res = (struct response){.file = -1};
+}
+
+static void head_add(struct response *res, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void head_add(struct response *res, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(res->head + res->head_len, sizeof(res->head) - res->head_len, fmt, ap);
+    va_end(ap);
+    res->head_len +=
+        (size_t)n < sizeof(res->head) - res->head_len ? (size_t)n : sizeof(res->head) - res->head_len - 1;
+}
+
+static void head_begin(struct conn *c, int status)
+{
+    struct response *res = &c->res;
+    response_clear(res);
+    res->status = status;
+    /* A client whose request was not understood whole can't be followed on this connection. */
+    res->close = !c->req.complete || c->req.error || !c->req.keep_alive || c->s->draining;
+    char date[32];
+    http_date(time(NULL), date);
+    head_add(res, "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: leat-httpd\r\n", status, reason(status), date);
+    if (res->close)
+        head_add(res, "Connection: close\r\n");
+    else if (c->req.minor == 0)
+        head_add(res, "Connection: keep-alive\r\n");
+}
+
+static void head_end(struct conn *c)
+{
+    head_add(&c->res, "\r\n");
+    if (c->req.method == HTTP_HEAD && c->req.head_done) {
+        free(c->res.body);
+        c->res.body = NULL;
+        c->res.length = 0;
+    }
+}
+
+static void respond_page(struct conn *c, char *page, size_t len)
+{
+    c->res.body = page;
+    c->res.body_len = page ? len : 0;
+    head_add(&c->res, "Content-Type: text/html; charset=utf-8\r\nContent-Length: %zu\r\n", c->res.body_len);
+    head_end(c);
+}
+
+void respond_error(struct conn *c, int status)
+{
+    head_begin(c, status);
+    if (status == 405)
+        head_add(&c->res, "Allow: GET, HEAD\r\n");
+    char *page = NULL;
+    int len = asprintf(&page, "<!doctype html><title>%d %s</title><h1>%d %s</h1>\n", status, reason(status),
+                       status, reason(status));
+    respond_page(c, len < 0 ? NULL : page, len < 0 ? 0 : (size_t)len);
+}
+
+static void respond_redirect(struct conn *c)
+{
+    const char *query = memchr(c->req.uri, '?', c->req.uri_len);
+    int path = query ? (int)(query - c->req.uri) : (int)c->req.uri_len;
+    if (path > 700) { /* the header must fit */
+        respond_error(c, 404);
+        return;
+    }
+    head_begin(c, 301);
+    head_add(&c->res, "Location: %.*s/\r\n", path, c->req.uri);
+    respond_page(c, NULL, 0);
+}
+
+static void respond_unchanged(struct conn *c, const char *etag)
+{
+    head_begin(c, 304);
+    head_add(&c->res, "ETag: %s\r\n", etag);
+    head_end(c);
+}
+
+static void respond_unsatisfiable(struct conn *c, off_t size)
+{
+    head_begin(c, 416);
+    head_add(&c->res, "Content-Range: bytes */%lld\r\n", (long long)size);
+    respond_page(c, NULL, 0);
+}
+
+/* Takes fd. */
+static void respond_file(struct conn *c, int fd, const struct stat *st, const char *path)
+{
+    char etag[64], modified[32];
+    etag_of(st, etag);
+    struct byte_range range = {0, st->st_size};
+    int status = conditions_check(&c->req, st, etag);
+    if (!status)
+        status = range_check(&c->req, st, etag, &range);
+    if (status != 200 && status != 206) {
+        close(fd);
+        if (status == 304)
+            respond_unchanged(c, etag);
+        else if (status == 416)
+            respond_unsatisfiable(c, st->st_size);
+        else
+            respond_error(c, status);
+        return;
+    }
+    head_begin(c, status);
+    http_date(st->st_mtime, modified);
+    head_add(&c->res,
+             "Content-Type: %s\r\nContent-Length: %lld\r\nLast-Modified: %s\r\nETag: %s\r\nAccept-Ranges: "
+             "bytes\r\n",
+             path_type(path), (long long)range.length, modified, etag);
+    if (status == 206)
+        head_add(&c->res, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)range.first,
+                 (long long)(range.first + range.length - 1), (long long)st->st_size);
+    c->res.file = fd;
+    c->res.offset = range.first;
+    c->res.length = range.length;
+    head_end(c);
+}
+
+/* Takes dir. */
+static void respond_folder(struct conn *c, int dir, const char *path)
+{
+    struct stat st;
+    char index[PATH_MAX];
+    int n = snprintf(index, sizeof(index), "%s/%s", path, c->s->opt->index);
+    int fd = n < (int)sizeof(index) ? path_open(c->s->root, index, &st) : -ENAMETOOLONG;
+    if (fd >= 0 && S_ISREG(st.st_mode)) {
+        close(dir);
+        respond_file(c, fd, &st, index);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (!c->s->opt->listing) {
+        close(dir);
+        respond_error(c, 403);
+        return;
+    }
+    char uri_path[PATH_MAX + 2];
+    snprintf(uri_path, sizeof(uri_path), "/%s", strcmp(path, ".") == 0 ? "" : path);
+    size_t len;
+    char *page = path_listing(dir, uri_path, &len);
+    if (!page) {
+        respond_error(c, 500);
+        return;
+    }
+    head_begin(c, 200);
+    respond_page(c, page, len);
+}
+
+static int status_of(int err)
+{
+    switch (err) {
+    case -ENOENT:
+    case -ENOTDIR:
+        return 404;
+    case -ENAMETOOLONG:
+        return 414;
+    case -EACCES:
+    case -EPERM:
+    case -EXDEV: /* a way out of the root */
+    case -ELOOP:
+        return 403;
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+void respond(struct conn *c)
+{
+    char path[PATH_MAX];
+    bool slash;
+    struct stat st;
+    if (c->req.method != HTTP_GET && c->req.method != HTTP_HEAD) {
+        respond_error(c, 405);
+        return;
+    }
+    int status = path_decode(c->req.uri, c->req.uri_len, path, &slash);
+    if (status) {
+        respond_error(c, status);
+        return;
+    }
+    int fd = path_open(c->s->root, path, &st);
+    if (fd < 0) {
+        respond_error(c, status_of(fd));
+    } else if (S_ISDIR(st.st_mode) && !slash) {
+        close(fd);
+        respond_redirect(c);
+    } else if (S_ISDIR(st.st_mode)) {
+        respond_folder(c, fd, path);
+    } else if (S_ISREG(st.st_mode) && !slash) {
+        respond_file(c, fd, &st, path);
+    } else {
+        close(fd);
+        respond_error(c, S_ISREG(st.st_mode) ? 404 : 403);
+    }
+}
