@@ -104,8 +104,8 @@ int main(int argc, char **argv)
     int used = leat_init(argc, argv);
     if (used < 0)
         return 1;
-    if (used < argc)
-        port = (uint16_t)atoi(argv[used]);
+    if (argc - used > 1)
+        port = (uint16_t)atoi(argv[used + 1]);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     leat_on_start(start, NULL);

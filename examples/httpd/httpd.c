@@ -172,7 +172,6 @@ int main(int argc, char **argv)
     int used = leat_init(argc, argv);
     if (used < 0)
         return 1;
-    argv[used] = argv[0]; /* as after rte_eal_init(3): the program's name stands before its own arguments */
     options_parse(argc - used, argv + used);
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);

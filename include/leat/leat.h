@@ -37,9 +37,9 @@ extern "C" {
 /* ---- life of the process ---- */
 
 /*
- * Starts DPDK, ports and engines. Arguments (see leat(7)): leat's own first, DPDK's after "--", the program's after a second
- * "--". Returns the number of arguments it took (argv[returned value] is the program's first, as rte_eal_init(3) does it), or -1
- * with errno set and a message on standard error.
+ * Starts DPDK, ports and engines. Arguments (see leat(7)): leat's own first, DPDK's after "--", the program's after a second "--".
+ * Returns r like rte_eal_init(3): argv[r] is set to the program's name and the program's own arguments follow it (argc -= r,
+ * argv += r). -1 with errno set and a message on standard error.
  *   --conf FILE, -c FILE     configuration (leat.conf(5)); default: $LEAT_CONF, else built-in defaults
  *   --set NAME=VALUE         one sysctl, overriding the file
  */
