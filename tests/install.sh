@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The library as its users get it: installed with pkg-config (shared and static), as a Meson subproject, and with only public symbols.
+set -eu
+out=$(readlink -f "$1")
+src=$(dirname "$(readlink -f "$0")")/..
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+DESTDIR=$dir/root meson install -C "$out/release" --quiet
+pc=$(dirname "$(find "$dir/root" -name leat.pc)")
+prefix=$(find "$dir/root" -type d -path '*/include/leat' | sed 's,/include/leat$,,')
+libdir=$(dirname "$(find "$dir/root" -name 'libleat.so')")
+flags() { PKG_CONFIG_PATH=$pc PKG_CONFIG_SYSROOT_DIR= pkg-config --define-variable=prefix="$prefix" "$@"; }
+
+echo "== shared, by pkg-config"
+gcc -Wall -Werror "$src/examples/minimal/minimal.c" $(flags --cflags leat) -L"$libdir" $(flags --libs leat) -o "$dir/minimal"
+LD_LIBRARY_PATH=$libdir ldd "$dir/minimal" | grep libleat
+echo "== C++ can include every header"
+for h in leat event sysctl tcp; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
+echo "== static"
+gcc "$src/examples/minimal/minimal.c" $(flags --cflags leat) "$libdir/libleat.a" $(flags --static --libs leat | sed 's/-lleat//') -o "$dir/minimal_static"
+
+echo "== only leat_* is visible"
+bad=$(nm -D --defined-only "$libdir/libleat.so" | awk '{print $3}' | grep -v '^leat_' || true)
+[ -z "$bad" ] || { echo "visible: $bad"; exit 1; }
+
+echo "== as a subproject"
+mkdir -p "$dir/user/subprojects"
+ln -s "$(readlink -f "$src")" "$dir/user/subprojects/leat"
+cp "$src/examples/minimal/minimal.c" "$dir/user/"
+cat >"$dir/user/meson.build" <<'M'
+project('user', 'c')
+executable('user', 'minimal.c', dependencies: dependency('leat', fallback: ['leat', 'leat_dep'], default_options: ['tests=false', 'examples=false']))
+M
+meson setup "$dir/user/build" "$dir/user" >"$dir/setup.log" 2>&1 || { tail -30 "$dir/setup.log"; exit 1; }
+ninja -C "$dir/user/build" >"$dir/build.log" 2>&1 || { tail -30 "$dir/build.log"; exit 1; }
+echo ok
