@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The way out: frames collect in the interface's queue and leave in bursts; those of lo0 come back.
+#include "link/priv.h"
+#include "link/spread.h"
+
+#define TX_BATCH 64 /* the port is started early in a long turn */
+#define LO_BURST 256u
+
+static void queue_drop(struct netif *nif, uint64_t *counter)
+{
+    *counter += nif->n_tx;
+    rte_pktmbuf_free_bulk(nif->tx, nif->n_tx);
+    nif->n_tx = 0;
+}
+
+/* To the port, or to the engine that has a queue; that one counts what leaves. */
+static uint16_t send_burst(struct netif *nif)
+{
+    uint64_t bytes = 0;
+    uint16_t sent;
+
+    if (nif->queue == NETIF_NO_QUEUE)
+        return spread_send(nif, nif->tx, nif->n_tx);
+    for (uint16_t i = 0; i < nif->n_tx; i++)
+        bytes += rte_pktmbuf_pkt_len(nif->tx[i]);
+    sent = nif->port->ops->tx_burst(nif->port, nif->queue, nif->tx, nif->n_tx);
+    for (uint16_t i = sent; i < nif->n_tx; i++)
+        bytes -= rte_pktmbuf_pkt_len(nif->tx[i]);
+    nif->stats.opackets += sent;
+    nif->stats.obytes += bytes;
+    return sent;
+}
+
+void netif_flush(struct netif *nif)
+{
+    uint16_t sent;
+
+    if (nif->n_tx == 0 || nif->loopback)
+        return;
+    sent = send_burst(nif);
+    nif->n_tx -= sent;
+    if (sent && nif->n_tx)
+        memmove(nif->tx, nif->tx + sent, nif->n_tx * sizeof(nif->tx[0]));
+    if (nif->n_tx && !netif_link_up(nif))
+        queue_drop(nif, &nif->stats.drop_tx_down);
+}
+
+void netif_enqueue(struct netif *nif, struct rte_mbuf *m)
+{
+    uint32_t limit = nif->e->link->priv->params.txq_max;
+
+    if (nif->n_tx >= limit)
+        netif_flush(nif);
+    if (nif->n_tx >= limit) {
+        nif->stats.drop_tx_full++;
+        rte_pktmbuf_free(m);
+        return;
+    }
+    nif->tx[nif->n_tx++] = m;
+    if (nif->n_tx % TX_BATCH == 0)
+        netif_flush(nif);
+}
+
+static void loop_transmit(struct netif *nif, struct rte_mbuf *m)
+{
+    if (nif->n_tx >= nif->e->link->priv->params.txq_max) {
+        nif->stats.drop_tx_full++;
+        rte_pktmbuf_free(m);
+        return;
+    }
+    nif->stats.opackets++;
+    nif->stats.obytes += rte_pktmbuf_pkt_len(m);
+    nif->tx[nif->n_tx++] = m;
+    engine_mark_due(nif->e, &nif->e->link->priv->lo_due);
+}
+
+void netif_transmit(struct netif *nif, struct rte_mbuf *m)
+{
+    if (!nif->up) {
+        nif->stats.drop_tx_down++;
+        rte_pktmbuf_free(m);
+    } else if (nif->loopback) {
+        loop_transmit(nif, m);
+    } else if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) &&
+               rte_pktmbuf_pkt_len(m) > nif->mtu + sizeof(struct rte_ether_hdr)) {
+        nif->stats.drop_tx_toobig++;
+        rte_pktmbuf_free(m);
+    } else if (offload_needed(nif->port, m)) {
+        offload_finish(nif, m);
+    } else {
+        netif_enqueue(nif, m);
+    }
+}
+
+/* As if received: nothing of the sender's wishes remains, and no checksum needs a look. */
+static void loop_turn_round(struct netif *nif, struct rte_mbuf *m)
+{
+    struct pkt_info *info = pkt_info(m);
+
+    nif->stats.ibytes += rte_pktmbuf_pkt_len(m);
+    m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+    m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    m->tx_offload = 0;
+    info->netif = nif;
+    info->flags = PKT_CKSUM_OK;
+}
+
+unsigned loop_receive(struct netif *nif)
+{
+    struct rte_mbuf *ip4[LO_BURST], *ip6[LO_BURST];
+    uint16_t n = RTE_MIN(nif->n_tx, LO_BURST), n_ip4 = 0, n_ip6 = 0;
+    struct link_layer *l = nif->e->link;
+
+    for (uint16_t i = 0; i < n; i++) {
+        struct rte_mbuf *m = nif->tx[i];
+
+        loop_turn_round(nif, m);
+        if (*rte_pktmbuf_mtod(m, const uint8_t *) >> 4 == 6)
+            ip6[n_ip6++] = m;
+        else
+            ip4[n_ip4++] = m;
+    }
+    nif->n_tx -= n;
+    memmove(nif->tx, nif->tx + n, nif->n_tx * sizeof(nif->tx[0]));
+    nif->stats.ipackets += n;
+    if (n_ip4 && l->ip4_input)
+        l->ip4_input(nif->e, ip4, n_ip4);
+    if (n_ip6 && l->ip6_input)
+        l->ip6_input(nif->e, ip6, n_ip6);
+    return n;
+}
+
+unsigned link_transmit(struct engine *e, void *unused)
+{
+    struct netif *nif;
+    unsigned work = 0;
+
+    TAILQ_FOREACH (nif, &e->link->netifs, link) {
+        if (nif->loopback)
+            continue;
+        if (nif->spread && nif->queue != NETIF_NO_QUEUE)
+            work += spread_transmit(nif);
+        work += nif->n_tx;
+        netif_flush(nif);
+    }
+    return work;
+}
