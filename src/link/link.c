@@ -6,7 +6,7 @@
 #include "link/priv.h"
 #include "link/spread.h"
 
-#define RX_BURST_MAX 256
+#define RX_BURST_MAX 256u
 #define LO_MTU       16384 /* FreeBSD's */
 
 #define P(NAME, FIELD, FLAGS, DEF, MIN, MAX, UNIT, DESC)                                                     \
@@ -89,6 +89,7 @@ static const struct sysctl_oid netif_oids[] = {
     N(drop_tx_down, "packets", "The interface or its link was down"),
     N(drop_tx_nobuf, "packets", "No buffer for finishing in software"),
     N(drop_tx_toobig, "packets", "Larger than the MTU"),
+    N(drop_tx_refused, "packets", "Refused by the driver"),
     N(spread_out, "packets", "Handed to another engine"),
     N(spread_in, "packets", "Taken from another engine"),
     N(drop_spread_full, "packets", "Another engine's ring was full"),

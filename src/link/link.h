@@ -48,7 +48,7 @@ struct netif_stats { /* sysctl net.link.<name>.* */
     uint64_t ipackets, ibytes, opackets, obytes;
     uint64_t drop_rx_down, drop_rx_short, drop_rx_type, drop_rx_vlan,
         drop_rx_not_ours; /* each dropped frame counts in exactly one */
-    uint64_t drop_tx_full, drop_tx_down, drop_tx_nobuf, drop_tx_toobig;
+    uint64_t drop_tx_full, drop_tx_down, drop_tx_nobuf, drop_tx_toobig, drop_tx_refused;
     uint64_t spread_out, spread_in, drop_spread_full, drop_spread_nobuf;
     uint64_t sw_cksum, sw_tso, sw_linear; /* packets that software had to finish */
 };

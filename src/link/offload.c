@@ -22,8 +22,10 @@ static uint32_t header_len(const struct rte_mbuf *m)
 
 static bool tso_offered(const struct port *port, const struct rte_mbuf *m)
 {
+    uint16_t segs = port->tso_seg_max ? port->tso_seg_max : port->tx_seg_max;
+
     return (port->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) &&
-           rte_pktmbuf_pkt_len(m) - header_len(m) <= port->tso_max && m->nb_segs <= port->tx_seg_max;
+           rte_pktmbuf_pkt_len(m) - header_len(m) <= port->tso_max && m->nb_segs <= segs;
 }
 
 static bool l4_offered(const struct port *port, const struct rte_mbuf *m)

@@ -13,6 +13,23 @@ static void queue_drop(struct netif *nif, uint64_t *counter)
     nif->n_tx = 0;
 }
 
+/* A packet the driver will never send goes, or the queue would stand still behind it. */
+static void prepare(struct netif *nif)
+{
+    const struct port_ops *ops = nif->port->ops;
+    uint16_t n;
+
+    if (!ops->tx_prepare)
+        return;
+    n = ops->tx_prepare(nif->port, nif->queue, nif->tx, nif->n_tx);
+    while (n < nif->n_tx) {
+        nif->stats.drop_tx_refused++;
+        rte_pktmbuf_free(nif->tx[n]);
+        memmove(nif->tx + n, nif->tx + n + 1, (--nif->n_tx - n) * sizeof(nif->tx[0]));
+        n += ops->tx_prepare(nif->port, nif->queue, nif->tx + n, nif->n_tx - n);
+    }
+}
+
 /* To the port, or to the engine that has a queue; that one counts what leaves. */
 static uint16_t send_burst(struct netif *nif)
 {
@@ -21,6 +38,7 @@ static uint16_t send_burst(struct netif *nif)
 
     if (nif->queue == NETIF_NO_QUEUE)
         return spread_send(nif, nif->tx, nif->n_tx);
+    prepare(nif);
     for (uint16_t i = 0; i < nif->n_tx; i++)
         bytes += rte_pktmbuf_pkt_len(nif->tx[i]);
     sent = nif->port->ops->tx_burst(nif->port, nif->queue, nif->tx, nif->n_tx);

@@ -14,6 +14,8 @@ struct port_ops {
     uint16_t (*rx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
     /* As rte_eth_tx_burst: takes the first so many, the rest stays the caller's. */
     uint16_t (*tx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+    /* As rte_eth_tx_prepare: returns how many from the first are fit to send; the next one never will be. NULL: all are. */
+    uint16_t (*tx_prepare)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
     bool (*link_up)(struct port *p);
     int (*set_mtu)(struct port *p, uint16_t mtu); /* 0 or -errno; NULL: fixed */
     int (*join)(struct port *p, const struct rte_ether_addr *group,
@@ -32,6 +34,7 @@ struct port {
     uint64_t rx_offloads; /* RTE_ETH_RX_OFFLOAD_* that are on */
     uint32_t tso_max;     /* bytes of one TSO packet's payload at most; 0 = no TSO */
     uint16_t tx_seg_max;  /* mbuf segments of one packet at most (1: must be linear) */
+    uint16_t tso_seg_max; /* of a TSO packet; 0: as tx_seg_max */
     uint16_t reta_size;   /* RSS: entries of reta, 0 = the port does not spread */
     uint16_t reta[512];   /* queue of (hash % reta_size) */
     uint8_t rss_key[52];  /* symmetric Toeplitz */
