@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One end of a benchmark in a process of its own; the same program over Leat and, with -DPEER_KERNEL, over the kernel's sockets.
+//   peer [leat options -- EAL options --] server PORT
+//   peer [leat options -- EAL options --] rr|crr|bulk ADDRESS PORT CONNS SECONDS
+// The client prints one line: what it counted per second, and the unit.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef PEER_KERNEL
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#define NET(name) name
+#else
+#include <leat/event.h>
+#include <leat/leat.h>
+#define NET(name) leat_##name
+#endif
+
+#define REQUEST 64
+#define REPLY   512
+#define CHUNK   (256 * 1024)
+
+struct conn {
+    int fd;
+    uint32_t got;
+    bool started;
+};
+
+static int epfd, listener = -1;
+static struct sockaddr_in to;
+static bool client, reconnect, bulk;
+static unsigned conns, seconds;
+static uint64_t done, t_begin, t_count, done_at_count;
+static struct conn *all;
+static volatile sig_atomic_t stop;
+static char buf[CHUNK];
+
+static uint64_t clock_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "peer: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void watch(int fd, struct conn *c)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    int on = 1;
+    NET(setsockopt)(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (NET(epoll_ctl)(epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+        die("epoll_ctl");
+}
+
+/* ---- server: what comes in is requests, or (bulk) a wish for bytes without end, said by its first byte ---- */
+
+static void server_accept(void)
+{
+    int fd;
+    while ((fd = NET(accept4)(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        struct conn *c = calloc(1, sizeof(*c));
+        c->fd = fd;
+        watch(fd, c);
+    }
+}
+
+static void server_conn(struct conn *c)
+{
+    ssize_t n;
+    while ((n = NET(read)(c->fd, buf, REQUEST)) > 0) {
+        if (buf[0] == 'b')
+            c->started = true;
+        c->got += (uint32_t)n;
+        if (c->got >= REQUEST && !c->started) {
+            c->got -= REQUEST;
+            if (NET(send)(c->fd, buf, REPLY, MSG_NOSIGNAL) != REPLY)
+                break;
+        }
+    }
+    while (c->started && n < 0 && errno == EAGAIN && NET(send)(c->fd, buf, CHUNK, MSG_NOSIGNAL) > 0)
+        errno = EAGAIN;
+    if (n == 0 || errno != EAGAIN) {
+        NET(close)(c->fd);
+        free(c);
+    }
+}
+
+/* ---- client ---- */
+
+static void request(struct conn *c)
+{
+    char req[REQUEST] = {bulk ? 'b' : 'r'};
+    c->started = true;
+    if (NET(send)(c->fd, req, REQUEST, MSG_NOSIGNAL) != REQUEST)
+        die("send");
+}
+
+static void client_open(struct conn *c)
+{
+    c->got = 0;
+    c->started = false;
+    c->fd = NET(socket)(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (c->fd < 0)
+        die("socket");
+    if (NET(connect)(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
+        die("connect");
+    watch(c->fd, c);
+}
+
+static void client_read(struct conn *c)
+{
+    ssize_t n;
+    while ((n = NET(read)(c->fd, buf, bulk ? CHUNK : REPLY)) > 0) {
+        c->got += (uint32_t)n;
+        if (bulk) {
+            done += (uint64_t)n;
+        } else if (c->got == REPLY) {
+            c->got = 0;
+            done++;
+            if (reconnect) {
+                /* Ends with a RST: the benchmark must not run out of ports in TIME-WAIT. */
+                struct linger off = {.l_onoff = 1, .l_linger = 0};
+                NET(setsockopt)(c->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+                NET(close)(c->fd);
+                client_open(c);
+                return;
+            }
+            request(c);
+        }
+    }
+    if (n == 0 || errno != EAGAIN)
+        die("read");
+}
+
+static void client_conn(struct conn *c, uint32_t events)
+{
+    if (!c->started && (events & (EPOLLOUT | EPOLLERR)))
+        request(c);
+    else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+        client_read(c);
+}
+
+/* One second to warm up, then `seconds` that count. */
+static void client_clock(void)
+{
+    uint64_t now = clock_ns();
+    if (!t_count && now - t_begin >= 1000000000) {
+        t_count = now;
+        done_at_count = done;
+    }
+    if (!t_count || now - t_count < (uint64_t)seconds * 1000000000)
+        return;
+    double rate = (double)(done - done_at_count) * 1e9 / (double)(now - t_count);
+    if (bulk)
+        printf("%.3f Gbit/s\n", rate * 8 / 1e9);
+    else
+        printf("%.0f %s\n", rate, reconnect ? "conn/s" : "req/s");
+    fflush(stdout);
+    stop = 1;
+}
+
+static int loop(void *arg)
+{
+    struct epoll_event ev[256];
+#ifdef PEER_KERNEL
+    int n = epoll_wait(epfd, ev, 256, 100);
+#else
+    int n = leat_epoll_wait(epfd, ev, 256, 0);
+#endif
+    for (int i = 0; i < n; i++) {
+        if (!ev[i].data.ptr)
+            server_accept();
+        else if (client)
+            client_conn(ev[i].data.ptr, ev[i].events);
+        else
+            server_conn(ev[i].data.ptr);
+    }
+    if (client)
+        client_clock();
+#ifndef PEER_KERNEL
+    if (stop)
+        leat_stop();
+#endif
+    return 0;
+}
+
+static void start_server(int argc, char **argv)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+    int on = 1;
+    listener = NET(socket)(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    NET(setsockopt)(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (NET(bind)(listener, (struct sockaddr *)&any, sizeof(any)) < 0 || NET(listen)(listener, 4096) < 0 ||
+        NET(epoll_ctl)(epfd, EPOLL_CTL_ADD, listener, &ev) < 0)
+        die("listen");
+}
+
+static void start_client(int argc, char **argv)
+{
+    client = true;
+    reconnect = strcmp(argv[1], "crr") == 0;
+    bulk = strcmp(argv[1], "bulk") == 0;
+    to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
+    if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
+        die(argv[2]);
+    conns = (unsigned)atoi(argv[4]);
+    seconds = (unsigned)atoi(argv[5]);
+    all = calloc(conns, sizeof(*all));
+    t_begin = clock_ns();
+    for (unsigned i = 0; i < conns; i++)
+        client_open(&all[i]);
+}
+
+static void on_signal(int sig)
+{
+    stop = 1;
+}
+
+int main(int argc, char **argv)
+{
+#ifndef PEER_KERNEL
+    int used = leat_init(argc, argv);
+    if (used < 0)
+        return 1;
+    argc -= used;
+    argv += used;
+#endif
+    signal(SIGTERM, on_signal);
+    epfd = NET(epoll_create1)(0);
+    if (argc == 3 && strcmp(argv[1], "server") == 0) {
+        start_server(argc, argv);
+    } else if (argc == 6) {
+        start_client(argc, argv);
+    } else {
+        fprintf(stderr, "usage: peer server PORT | peer rr|crr|bulk ADDRESS PORT CONNS SECONDS\n");
+        return 2;
+    }
+#ifdef PEER_KERNEL
+    while (!stop)
+        loop(NULL);
+#else
+    leat_run(loop, NULL);
+    leat_fini();
+#endif
+    return 0;
+}
