@@ -68,6 +68,7 @@ struct engine_stats {
 struct engine {
     uint64_t now; /* ns, read once per turn */
     struct due_list due;
+    uint32_t n_due; /* in the list */
     struct rte_mempool
         *pkt_pool; /* packets received and sent; passed in at creation; private area of struct pkt_info */
     struct link_layer *link;
@@ -116,6 +117,7 @@ static inline void engine_mark_due(struct engine *e, struct due *d)
 {
     if (!d->queued) {
         d->queued = true;
+        e->n_due++;
         TAILQ_INSERT_TAIL(&e->due, d, link);
     }
 }
@@ -123,6 +125,7 @@ static inline void engine_unmark_due(struct engine *e, struct due *d)
 {
     if (d->queued) {
         d->queued = false;
+        e->n_due--;
         TAILQ_REMOVE(&e->due, d, link);
     }
 }

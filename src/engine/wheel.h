@@ -25,15 +25,13 @@ struct wheel_timer {
 LIST_HEAD(wheel_slot, wheel_timer);
 
 struct wheel {
-    uint64_t
-        tick; /* every slot below this has been served; now = tick * WHEEL_SLOT_NS at the latest advance */
-    uint32_t armed;                                /* timers on the wheel */
-    uint64_t fired;                                /* counter */
-    uint64_t behind_max_ns;                        /* the most an advance found itself late */
+    uint64_t tick;          /* the next slot to be served: every slot below has been */
+    uint64_t horizon;       /* while an advance is on: the first slot that is not its own */
+    uint32_t armed;         /* timers on the wheel */
+    uint64_t fired;         /* counter */
+    uint64_t behind_max_ns; /* the most an advance found itself late */
     uint64_t used[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* which slots hold a timer */
     struct wheel_slot slot[WHEEL_LEVELS][WHEEL_SLOTS];
-    struct wheel_slot
-        overdue; /* due, but the budget of the turn was spent: served first next time, in order */
 };
 
 void wheel_init(struct wheel *w, uint64_t now);

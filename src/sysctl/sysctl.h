@@ -92,9 +92,9 @@ int sysctl_get_text(struct sysctl_tree *t, const char *name, char *buf, size_t s
 /* Sets from text. 0, -ENOENT (unknown name), -EPERM (read only), -EINVAL (not a number, out of range); err then holds
  * one sentence that names the key, the value and what was expected. */
 int sysctl_set_text(struct sysctl_tree *t, const char *name, const char *text, char *err, size_t errsize);
-/* Binary access as sysctlbyname(3): see leat_sysctlbyname(). 0 or -errno (-ENOMEM: *oldlenp too small). */
+/* Binary access as sysctlbyname(3): see leat_sysctlbyname(). 0 or -errno (-ENOMEM: *oldlenp too small); err as above. */
 int sysctl_access(struct sysctl_tree *t, const char *name, void *oldp, size_t *oldlenp, const void *newp,
-                  size_t newlen);
+                  size_t newlen, char *err, size_t errsize);
 /* Calls fn for each name in order of the alphabet, below prefix ("" or NULL: all). Stops at fn's first nonzero and returns it. */
 int sysctl_walk(struct sysctl_tree *t, const char *prefix,
                 int (*fn)(struct sysctl_tree *, const struct sysctl_oid *, void *arg), void *arg);
