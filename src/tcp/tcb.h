@@ -65,6 +65,7 @@ struct tcp_cc;
 struct tcp_upcalls;
 struct recovery; /* loss/scoreboard.h */
 struct reass;    /* reassembly.h */
+struct tcp_port; /* demux.c */
 
 struct recvbuf {
     struct rte_mbuf *head,
@@ -130,7 +131,10 @@ struct tcb {
     tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
     tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
     uint32_t max_sndwnd;
-    uint32_t ts_offset; /* ours */
+    uint32_t challenges;            /* challenge ACKs since challenge_at (RFC 5961 §7) */
+    uint64_t challenge_at;          /* ns */
+    tcp_seq dsack_start, dsack_end; /* to be reported once; equal = none */
+    uint32_t ts_offset;             /* ours */
     uint64_t ts_recent_at;
     uint64_t last_rcv, last_snd; /* times of the last segment in, last data out */
     uint64_t started, idle_since;
@@ -149,7 +153,11 @@ struct tcb {
     TAILQ_ENTRY(tcb) accept_link; /* in the listener's incomplete or complete queue */
     TAILQ_ENTRY(tcb) all_link;    /* every tcb of the engine */
     struct tcp_listen *listen;    /* TCPS_LISTEN only */
-    int error;                    /* pending SO_ERROR, positive errno */
+    struct tcp_port *port;        /* demux.c: the local port's list that holds port_link; NULL = not bound */
+    LIST_ENTRY(tcb) port_link;
+    uint16_t bind_flags; /* TCP_BIND_* */
+    bool in_table;       /* demux.c: hash_next is valid */
+    int error;           /* pending SO_ERROR, positive errno */
 
     /* Options. */
     uint8_t tos, ttl;

@@ -30,13 +30,13 @@ struct
     tcp_params { /* sysctl net.inet.tcp.*, each with FreeBSD's name and default where it has one: params.c */
     uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
     bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
-        blackhole, log_in_vain;
-    uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss;
+        log_in_vain, tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst;
+    uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt;
     uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;
     uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, keepcnt, persmin_ms, persmax_ms, finwait2_timeout_ms;
     uint32_t maxtcb, reass_maxqueuelen, reass_maxsegments, initcwnd_segments, port_first, port_last,
         somaxconn;
-    uint64_t sendbytes_limit, recvbytes_limit;
+    uint64_t recvbytes_limit;
     char stack_default[32], cc_default[16];
 };
 
@@ -48,15 +48,20 @@ struct tcp_layer {
     struct tcp_stats *stats;
     struct pool tcbs, recoveries, reass_segs;
     struct sendbuf_pools send;
-    uint64_t recv_bytes; /* buffers held in all receive and reassembly queues */
-    /* Table: connections by hash of the four-tuple; listeners and bound ports apart. */
-    struct tcb **table;
-    uint32_t table_mask, n_table;
-    void *ports; /* demux.c */
+    uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */
+    uint32_t states[TCP_NSTATES]; /* connections in each state */
+    struct demux *demux;          /* demux.c: connections by four-tuple; listeners and bound ports */
     struct tcb_list all;
-    uint64_t isn_clock;
 };
 
+struct demux;
+
+/* params.c, stats.c: sysctl names. 0 or -errno. */
+int tcp_params_register(struct tcp_layer *t);
+int tcp_stats_register(struct tcp_layer *t);
+/* tcp.c: names of stacks and congestion controls, blanks between. 0 or -ENOSPC. */
+int tcp_stack_names(char *buf, size_t size);
+int tcp_cc_names(char *buf, size_t size);
 int tcp_create(struct engine *e);
 /* Aborts what is left without a word on the wire and frees it. */
 void tcp_destroy(struct engine *e);
@@ -102,16 +107,50 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info);
 void tcp_input(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
 void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, const uint8_t *l4,
                     uint32_t len, int type, int code, uint32_t mtu);
-/* demux.c */
+/*
+ * recvbuf.c: the receive queue. Everybody who puts data in or takes it out does it here, so that bytes, memory and the engine's
+ * recv_bytes agree.
+ */
+/* Appends len bytes of m's chain, whose data begins at its first byte (small data is copied together). Takes m. */
+void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len);
+/* May m be kept (2 * hiwat of buffers, net.inet.tcp.recvbytes_max)? */
+bool recvbuf_room(const struct tcb *tp, const struct rte_mbuf *m);
+/* Frees the first n bytes. n <= rcv.bytes. The caller then calls tcp_received(). */
+void recvbuf_drop(struct tcb *tp, uint32_t n);
+/* Takes the first mbuf out (data_len bytes, next is NULL) for somebody who will free it; NULL when empty. */
+struct rte_mbuf *recvbuf_take(struct tcb *tp);
+void recvbuf_free(struct tcb *tp);
+
+/* demux.c: 0 or -errno. Addresses and ports in network order. */
 int demux_create(struct tcp_layer *t);
 void demux_destroy(struct tcp_layer *t);
 uint32_t demux_hash(const struct engine *e, const struct ip_addr *faddr, const struct ip_addr *laddr,
                     uint16_t fport, uint16_t lport);
 struct tcb *demux_find(struct tcp_layer *t, uint32_t hash, const struct ip_addr *faddr,
                        const struct ip_addr *laddr, uint16_t fport, uint16_t lport);
-struct tcb *demux_find_listener(struct tcp_layer *t, const struct ip_addr *laddr, uint16_t lport);
-int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there */
+/* Exact address before any; among several (SO_REUSEPORT) the one that hash picks. */
+struct tcb *demux_find_listener(struct tcp_layer *t, uint32_t hash, const struct ip_addr *laddr,
+                                uint16_t lport);
+/* Takes a local port (0: an ephemeral one) for tp and sets laddr, lport, bind_flags. -EADDRINUSE, -EINVAL (bound already),
+ * -EADDRNOTAVAIL (no ephemeral port free), -ENOMEM. Whether the address is ours is the caller's business. */
+int demux_bind(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, unsigned flags);
+/* tp is bound and is to listen: -EADDRINUSE when another listener is in the way. The caller then sets TCPS_LISTEN. */
+int demux_listen(struct tcb *tp, unsigned flags);
+/* Active open: laddr, faddr, fport and path are set. Chooses lport when it is 0 (RFC 6056; replies must come back to this engine),
+ * then inserts. -EADDRINUSE (four-tuple is there), -EADDRNOTAVAIL (no port free), -ENOMEM. */
+int demux_connect(struct tcb *tp);
+int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
 void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
+/* isn.c: iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of the four-tuple; snd_una, snd_nxt, snd_max = iss. */
+void tcp_isn_init(struct tcb *tp);
+/* Window scale that we offer: the smallest that can announce kern.ipc.maxsockbuf (RFC 7323 §2.3: 14 at most). */
+static inline uint8_t tcp_window_scale(const struct tcp_layer *t)
+{
+    uint8_t scale = 0;
+    while (scale < 14 && (UINT64_C(65535) << scale) < t->params.maxsockbuf)
+        scale++;
+    return scale;
+}
 /* state.c: the machine */
 void tcp_set_state(struct tcb *tp, enum tcp_state s);
 void tcp_established(struct tcb *tp);

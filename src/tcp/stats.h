@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Counters of TCP: one line gives the field, its name net.inet.tcp.stats.<field>, its unit and its description. Names of
+// FreeBSD's struct tcpstat where it has one. A segment that is dropped counts in exactly one of those marked "dropped".
+// Counters of loss recovery and timers of the stacks: loss/loss.h.
+#pragma once
+#include <stdint.h>
+#include "tcp/tcp.h"
+
+#define TCP_STATS(X)                                                                                         \
+    X(connattempt, "connections", "Active opens")                                                            \
+    X(accepts, "connections", "Passive opens that were established")                                         \
+    X(connects, "connections", "Connections established, active and passive")                                \
+    X(drops, "connections", "Established connections dropped by error or reset")                             \
+    X(conndrops, "connections", "Embryonic connections dropped")                                             \
+    X(closed, "connections", "Connections closed, by any way")                                               \
+    X(memdrop, "connections", "Connections refused or dropped for lack of memory")                           \
+    X(listenoverflow, "connections", "SYNs dropped: the listener's queues are full")                         \
+    X(listendrop, "segments", "Segments dropped by a listener: neither SYN nor ACK")                         \
+    X(badsyn, "segments", "Dropped: SYN from or to an address that cannot have a connection")                \
+    X(nostate, "segments", "Dropped: SYN for a connection that could not be made (no memory, no route)")     \
+    X(keeptimeo, "timeouts", "Keepalive timeouts")                                                           \
+    X(keepprobe, "segments", "Keepalive probes sent")                                                        \
+    X(keepdrops, "connections", "Connections dropped by keepalive or a handshake that took too long")        \
+    X(usertimeo, "connections", "Connections dropped by TCP_USER_TIMEOUT (RFC 5482)")                        \
+    X(delack, "segments", "Delayed ACKs sent by timer")                                                      \
+    X(finwait2_drops, "connections", "Orphans dropped in FIN_WAIT_2")                                        \
+    X(timewait_recycled, "connections", "TIME-WAIT ended by a new SYN (RFC 6191)")                           \
+    X(sndtotal, "segments", "Segments sent")                                                                 \
+    X(sndpack, "segments", "Data segments sent")                                                             \
+    X(sndbyte, "bytes", "Data sent")                                                                         \
+    X(sndrexmitpack, "segments", "Data segments sent again")                                                 \
+    X(sndrexmitbyte, "bytes", "Data sent again")                                                             \
+    X(sndacks, "segments", "Segments sent that only acknowledge")                                            \
+    X(sndprobe, "segments", "Window probes sent")                                                            \
+    X(sndwinup, "segments", "Window updates sent")                                                           \
+    X(sndctrl, "segments", "SYN, FIN and RST segments sent without data")                                    \
+    X(sndrst, "segments", "Resets sent")                                                                     \
+    X(sndnomem, "segments", "Segments not sent for lack of buffers")                                         \
+    X(rcvtotal, "segments", "Segments received")                                                             \
+    X(rcvpack, "segments", "Segments received in order with data")                                           \
+    X(rcvbyte, "bytes", "Data received in order")                                                            \
+    X(rcvfastdata, "segments", "In-order data taken by header prediction")                                   \
+    X(rcvfastack, "segments", "Pure ACKs taken by header prediction")                                        \
+    X(rcvshort, "segments", "Dropped: shorter than a TCP header")                                            \
+    X(rcvbadoff, "segments", "Dropped: bad data offset")                                                     \
+    X(rcvbadsum, "segments", "Dropped: bad checksum")                                                        \
+    X(rcvmulticast, "segments", "Dropped: sent to a group or broadcast address")                             \
+    X(rcvcopy, "segments", "Dropped: another engine answers the original")                                   \
+    X(rcvnoconn, "segments", "Dropped: no such connection or port (answered by RST where due)")              \
+    X(rcvblackholed, "segments", "Dropped: no such port, and net.inet.tcp.blackhole forbids an answer")      \
+    X(rcvsynfin, "segments", "Dropped: SYN with FIN, by net.inet.tcp.drop_synfin")                           \
+    X(badrst, "segments", "Dropped: RST that is not acceptable")                                             \
+    X(rcvrst, "segments", "RST that ended a connection")                                                     \
+    X(badackhandshake, "segments", "Dropped: unacceptable ACK during the handshake (answered by RST)")       \
+    X(rcvhandshake, "segments", "Dropped: neither SYN, RST nor good ACK while the handshake goes on")        \
+    X(rcvnoack, "segments", "Dropped: no ACK flag where RFC 9293 wants one")                                 \
+    X(rcvdupack, "segments", "Duplicate ACKs")                                                               \
+    X(rcvoldack, "segments", "Old ACKs")                                                                     \
+    X(rcvacktoomuch, "segments", "Dropped: acknowledges what was not sent, or far too old (RFC 5961)")       \
+    X(rcvackpack, "segments", "ACKs of new data")                                                            \
+    X(rcvackbyte, "bytes", "Data acknowledged by ACKs")                                                      \
+    X(rcvduppack, "segments", "Dropped: all data known already")                                             \
+    X(rcvdupbyte, "bytes", "Data of rcvduppack")                                                             \
+    X(rcvpartduppack, "segments", "Segments with some data known already")                                   \
+    X(rcvpartdupbyte, "bytes", "Known data cut off from rcvpartduppack")                                     \
+    X(rcvafterwin, "segments", "Dropped: all data beyond the window")                                        \
+    X(rcvpackafterwin, "segments", "Segments with some data beyond the window")                              \
+    X(rcvbyteafterwin, "bytes", "Data beyond the window")                                                    \
+    X(rcvwinprobe, "segments", "Window probes received")                                                     \
+    X(rcvafterclose, "segments", "Dropped: data after the application closed (answered by RST)")             \
+    X(rcvtimewait, "segments", "Dropped: segments in TIME-WAIT")                                             \
+    X(rcvoopack, "segments", "Segments out of order that were kept")                                         \
+    X(rcvoobyte, "bytes", "Data out of order that was kept")                                                 \
+    X(rcvoodup, "segments", "Dropped: out of order and all data known already")                              \
+    X(rcvreassfull, "segments", "Dropped: out of order, and the queue is full (reass.maxqueuelen)")          \
+    X(rcvmemdrop, "segments", "Dropped: data, and no memory to keep it (recvbytes_max, 2 * SO_RCVBUF)")      \
+    X(rcvcoalesced, "segments", "Small segments copied together to save buffers")                            \
+    X(rcvwinupd, "segments", "Window updates received")                                                      \
+    X(rcvshutdown, "bytes", "Data acknowledged and thrown away after SHUT_RD")                               \
+    X(rcvbadopt, "segments", "Segments whose options were malformed (the rest of the options is ignored)")   \
+    X(rcvurg, "segments", "Segments with URG: data is in line (RFC 6093)")                                   \
+    X(pawsdrop, "segments", "Dropped by PAWS (RFC 7323)")                                                    \
+    X(tsmissing, "segments", "Dropped: no timestamp on a connection that has them (RFC 7323 section 3.2)")   \
+    X(challenge_acks, "segments", "Challenge ACKs sent (RFC 5961)")                                          \
+    X(challenge_limited, "segments", "Challenge ACKs not sent, by the connection's limit")                   \
+    X(synchallenge, "segments", "Dropped: SYN on a live connection")                                         \
+    X(dsack_sent, "blocks", "Duplicate SACK blocks found to report (RFC 2883)")                              \
+    X(icmp_soft, "messages", "ICMP errors noted as soft errors")                                             \
+    X(icmp_hard, "messages", "ICMP errors that ended a connection")                                          \
+    X(icmp_toobig, "messages", "ICMP too big that lowered a path's MTU")                                     \
+    X(icmp_ignored, "messages", "ICMP errors ignored: no connection, or sequence number out of window")      \
+    X(portexhausted, "connections", "Active opens that found no free port")                                  \
+    X(tablegrow, "events", "Doublings of the connection table")                                              \
+    X(tablegrow_nomem, "events", "Doublings that found no memory")
+
+struct tcp_stats {
+#define TCP_STATS_FIELD(name, unit, desc) uint64_t name;
+    TCP_STATS(TCP_STATS_FIELD)
+#undef TCP_STATS_FIELD
+};
+
+static inline struct tcp_stats *tcp_stats(const struct engine *e)
+{
+    return e->tcp->stats;
+}

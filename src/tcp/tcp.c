@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP of one engine: made, registered with IP, and taken down. The tables of stacks and congestion controls.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <netinet/in.h>
+#include "base/alloc.h"
+#include "sysctl/sysctl.h"
+#include "tcp/reassembly.h"
+#include "tcp/stats.h"
+#include "tcp/tcp.h"
+
+static const struct tcp_stack *const stacks[] = {&tcp_stack_default};
+static const struct tcp_cc *const ccs[] = {&tcp_cc_newreno};
+
+const struct tcp_stack *tcp_stack_find(const char *name)
+{
+    for (unsigned i = 0; i < RTE_DIM(stacks); i++)
+        if (strcmp(stacks[i]->name, name) == 0)
+            return stacks[i];
+    /* FreeBSD's name for its first stack. */
+    return strcmp(name, "freebsd") == 0 ? &tcp_stack_default : NULL;
+}
+
+const struct tcp_cc *tcp_cc_find(const char *name)
+{
+    for (unsigned i = 0; i < RTE_DIM(ccs); i++)
+        if (strcmp(ccs[i]->name, name) == 0)
+            return ccs[i];
+    return NULL;
+}
+
+int tcp_stack_names(char *buf, size_t size)
+{
+    size_t at = 0;
+    for (unsigned i = 0; i < RTE_DIM(stacks); i++)
+        at += (size_t)snprintf(buf + at, at < size ? size - at : 0, "%s%s", i ? " " : "", stacks[i]->name);
+    return at < size ? 0 : -ENOSPC;
+}
+
+int tcp_cc_names(char *buf, size_t size)
+{
+    size_t at = 0;
+    for (unsigned i = 0; i < RTE_DIM(ccs); i++)
+        at += (size_t)snprintf(buf + at, at < size ? size - at : 0, "%s%s", i ? " " : "", ccs[i]->name);
+    return at < size ? 0 : -ENOSPC;
+}
+
+static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_error};
+
+static void layer_free(struct tcp_layer *t)
+{
+    sysctl_unregister(t->e->sysctl, t);
+    if (t->stats)
+        sysctl_unregister(t->e->sysctl, t->stats);
+    mem_free(t->stats);
+    t->e->tcp = NULL;
+    mem_free(t);
+}
+
+static int layer_tables(struct tcp_layer *t)
+{
+    int rc = tcp_params_register(t);
+    if (rc < 0)
+        return rc;
+    t->stats = mem_alloc(sizeof(*t->stats));
+    if (!t->stats)
+        return -ENOMEM;
+    rc = tcp_stats_register(t);
+    return rc < 0 ? rc : demux_create(t);
+}
+
+int tcp_create(struct engine *e)
+{
+    struct tcp_layer *t = mem_alloc(sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    t->e = e;
+    e->tcp = t;
+    TAILQ_INIT(&t->all);
+    int rc = layer_tables(t);
+    if (rc < 0) {
+        layer_free(t);
+        return rc;
+    }
+    pool_init(&t->tcbs, "tcb", sizeof(struct tcb), t->params.maxtcb, 64);
+    pool_init(&t->reass_segs, "reass", sizeof(struct reass_run), t->params.reass_maxsegments, 64);
+    pool_init(&t->send.extents, "extent", sizeof(struct extent), UINT32_MAX, 256);
+    t->send.pkts = e->pkt_pool;
+    ip_register(e, IPPROTO_TCP, &tcp_proto);
+    return 0;
+}
+
+void tcp_destroy(struct engine *e)
+{
+    struct tcp_layer *t = e->tcp;
+    struct tcb *tp;
+    ip_register(e, IPPROTO_TCP, NULL);
+    while ((tp = TAILQ_FIRST(&t->all)) != NULL)
+        tcp_free(tp);
+    demux_destroy(t);
+    pool_fini(&t->tcbs);
+    pool_fini(&t->reass_segs);
+    pool_fini(&t->send.extents);
+    layer_free(t);
+}
