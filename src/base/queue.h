@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Intrusive lists: <sys/queue.h> and the safe iterators that glibc's copy lacks.
 #pragma once
+#include <stddef.h>
 #include <sys/queue.h>
 
 #ifndef TAILQ_FOREACH_SAFE
@@ -14,4 +15,10 @@
 #ifndef STAILQ_FOREACH_SAFE
 #define STAILQ_FOREACH_SAFE(var, head, field, tvar)                                                          \
     for ((var) = STAILQ_FIRST(head); (var) && ((tvar) = STAILQ_NEXT(var, field), 1); (var) = (tvar))
+#endif
+#ifndef STAILQ_LAST
+#define STAILQ_LAST(head, type, field)                                                                       \
+    (STAILQ_EMPTY(head)                                                                                      \
+         ? NULL                                                                                              \
+         : (struct type *)((char *)(head)->stqh_last - offsetof(struct type, field.stqe_next)))
 #endif

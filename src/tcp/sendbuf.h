@@ -17,6 +17,7 @@ enum extent_kind {
 };
 
 struct extent;
+struct sendbuf_pools;
 /* The last reference is gone (acked or connection over, and no packet refers to it): the owner takes its memory back. */
 typedef void (*extent_release_fn)(struct extent *x, void *arg);
 
@@ -28,8 +29,9 @@ struct extent {
     uint8_t state;         /* written by whoever fills it, on the engine's thread */
     uint16_t record_flags; /* of records, by tls */
     struct sendbuf *sb;    /* while queued */
-    struct rte_mbuf *m;    /* EXTENT_COPY */
-    const void *addr;      /* EXTENT_REF; valid once ready */
+    struct sendbuf_pools *pools;
+    struct rte_mbuf *m; /* EXTENT_COPY */
+    const void *addr;   /* EXTENT_REF; valid once ready */
     rte_iova_t iova;
     extent_release_fn release;
     void *arg;
@@ -45,14 +47,15 @@ struct sendbuf_pools { /* of the engine; made by tcp_create */
 
 struct sendbuf {
     STAILQ_HEAD(, extent) queue;
-    uint32_t bytes; /* queued in all: unacked, unsent and not ready (FIN and PUSH count from here) */
-    uint32_t ready; /* bytes from the front that are ready in one run: TCP may send offsets below this */
-    uint32_t hiwat; /* limit for new data (SO_SNDBUF, auto-tuned) */
-    uint32_t lowat; /* writable when hiwat - bytes >= lowat */
-    struct extent *cursor; /* extent that holds cursor_off: where sending goes on */
-    uint32_t cursor_off;   /* offset from the front of cursor's first byte */
-    uint32_t front_off;    /* bytes of the first extent that are acked already */
-    bool failed;           /* an extent failed: bytes behind `ready` will never come */
+    uint32_t bytes;      /* queued in all: unacked, unsent and not ready (FIN and PUSH count from here) */
+    uint32_t ready;      /* bytes from the front that are ready in one run: TCP may send offsets below this */
+    uint32_t hiwat;      /* limit for new data (SO_SNDBUF, auto-tuned) */
+    uint32_t lowat;      /* writable when hiwat - bytes >= lowat */
+    uint32_t front_off;  /* bytes of the first extent that are acked already */
+    uint32_t cursor_pos; /* of cursor's first byte, from the first byte of the first extent */
+    struct extent *cursor;  /* where sending goes on; NULL: at the first */
+    struct extent *pending; /* the first that is not ready */
+    bool failed;            /* an extent failed: bytes behind `ready` will never come */
     struct sendbuf_pools *pools;
 };
 

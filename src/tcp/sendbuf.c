@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/sendbuf.h"
+#include <errno.h>
+#include <string.h>
+#include "base/alloc.h"
+
+void sendbuf_init(struct sendbuf *sb, struct sendbuf_pools *pools, uint32_t hiwat)
+{
+    *sb = (struct sendbuf){.hiwat = hiwat, .lowat = 1, .pools = pools};
+    STAILQ_INIT(&sb->queue);
+}
+
+/* ---- extents ---- */
+
+static void extent_over(struct extent *x)
+{
+    extent_release_fn release = x->release;
+    void *arg = x->arg;
+    struct sendbuf_pools *pools = x->pools;
+    if (release)
+        release(x, arg);
+    pool_put(&pools->extents, x);
+}
+
+/* DPDK's callback: the last packet that carried bytes of an EXTENT_REF is freed, and the buffer has let go of it before. */
+static void extent_last_packet(void *addr, void *opaque)
+{
+    extent_over(opaque);
+}
+
+struct extent *extent_new(struct sendbuf_pools *pools, uint32_t len, extent_release_fn release, void *arg)
+{
+    struct extent *x = pool_get(&pools->extents);
+    if (!x)
+        return NULL;
+    *x = (struct extent){.len = len,
+                         .kind = EXTENT_REF,
+                         .state = EXTENT_PENDING,
+                         .release = release,
+                         .arg = arg,
+                         .pools = pools};
+    x->shared.free_cb = extent_last_packet;
+    x->shared.fcb_opaque = x;
+    rte_mbuf_ext_refcnt_set(&x->shared, 1);
+    return x;
+}
+
+void extent_free(struct extent *x)
+{
+    extent_over(x);
+}
+
+/* The buffer's own reference goes. */
+static void extent_let_go(struct extent *x)
+{
+    x->sb = NULL;
+    if (x->kind == EXTENT_COPY) {
+        rte_pktmbuf_free(x->m); /* packets that refer to it hold references of their own */
+        extent_over(x);
+    } else if (rte_mbuf_ext_refcnt_update(&x->shared, -1) == 0) {
+        extent_over(x);
+    }
+}
+
+static void run_on(struct sendbuf *sb)
+{
+    while (sb->pending && sb->pending->state == EXTENT_READY) {
+        sb->ready += sb->pending->len;
+        sb->pending = STAILQ_NEXT(sb->pending, link);
+    }
+}
+
+void sendbuf_append(struct sendbuf *sb, struct extent *x)
+{
+    x->sb = sb;
+    STAILQ_INSERT_TAIL(&sb->queue, x, link);
+    sb->bytes += x->len;
+    sb->pools->bytes += x->len;
+    if (!sb->pending) {
+        sb->pending = x;
+        run_on(sb);
+    }
+}
+
+void extent_ready(struct extent *x, const void *addr, rte_iova_t iova)
+{
+    x->addr = addr;
+    x->iova = iova;
+    x->state = EXTENT_READY;
+    if (x->sb && x->sb->pending == x)
+        run_on(x->sb);
+}
+
+void extent_failed(struct extent *x)
+{
+    x->state = EXTENT_FAILED;
+    if (x->sb)
+        x->sb->failed = true;
+}
+
+/* ---- copying in ---- */
+
+static struct extent *copy_extent(struct sendbuf *sb)
+{
+    struct extent *x = pool_get(&sb->pools->extents);
+    struct rte_mbuf *m = x ? pkt_alloc(sb->pools->pkts) : NULL;
+    if (!m) {
+        if (x)
+            pool_put(&sb->pools->extents, x);
+        return NULL;
+    }
+    m->data_off = 0; /* headers stand in another buffer */
+    *x = (struct extent){
+        .kind = EXTENT_COPY, .state = EXTENT_READY, .m = m, .room = m->buf_len, .pools = sb->pools};
+    return x;
+}
+
+/* Reads from an array of buffers as from one. */
+struct source {
+    const struct iovec *iov;
+    int left;
+    size_t off; /* in iov[0] */
+};
+
+static void source_skip(struct source *s, size_t n)
+{
+    while (s->left > 0 && n >= s->iov->iov_len - s->off) {
+        n -= s->iov->iov_len - s->off;
+        s->iov++;
+        s->left--;
+        s->off = 0;
+    }
+    s->off += n;
+}
+
+static void source_copy(struct source *s, char *to, uint32_t n)
+{
+    while (n > 0) {
+        size_t some = s->iov->iov_len - s->off;
+        if (some > n)
+            some = n;
+        memcpy(to, (const char *)s->iov->iov_base + s->off, some);
+        to += some;
+        n -= (uint32_t)some;
+        source_skip(s, some);
+    }
+}
+
+/* Grows the last extent, which is a copy with room, by n bytes. */
+static void grow(struct sendbuf *sb, struct extent *x, struct source *s, uint32_t n)
+{
+    source_copy(s, rte_pktmbuf_mtod_offset(x->m, char *, x->len), n);
+    x->len += n;
+    x->room -= n;
+    sb->bytes += n;
+    sb->pools->bytes += n;
+    if (!sb->pending)
+        sb->ready += n;
+}
+
+int64_t sendbuf_append_copy(struct sendbuf *sb, const struct iovec *iov, int iovcnt, size_t skip,
+                            uint32_t len)
+{
+    struct source s = {iov, iovcnt, 0};
+    uint32_t done = 0;
+    source_skip(&s, skip);
+    if (sb->pools->bytes >= sb->pools->bytes_limit)
+        return -ENOBUFS;
+    while (done < len) {
+        struct extent *x = STAILQ_LAST(&sb->queue, extent, link);
+        if (!x || x->kind != EXTENT_COPY || x->room == 0) {
+            x = copy_extent(sb);
+            if (!x)
+                return done > 0 ? (int64_t)done : -ENOBUFS;
+            sendbuf_append(sb, x);
+        }
+        uint32_t n = len - done < x->room ? len - done : x->room;
+        grow(sb, x, &s, n);
+        done += n;
+    }
+    return done;
+}
+
+/* ---- going out ---- */
+
+void sendbuf_drop(struct sendbuf *sb, uint32_t n)
+{
+    sb->bytes -= n;
+    sb->ready -= n;
+    sb->pools->bytes -= n;
+    sb->front_off += n;
+    struct extent *x;
+    while ((x = STAILQ_FIRST(&sb->queue)) != NULL && sb->front_off >= x->len) {
+        STAILQ_REMOVE_HEAD(&sb->queue, link);
+        sb->front_off -= x->len;
+        if (sb->cursor == x)
+            sb->cursor = NULL;
+        else if (sb->cursor)
+            sb->cursor_pos -= x->len;
+        if (sb->pending == x)
+            sb->pending = STAILQ_FIRST(&sb->queue);
+        extent_let_go(x);
+    }
+}
+
+void sendbuf_fini(struct sendbuf *sb)
+{
+    struct extent *x;
+    sb->pools->bytes -= sb->bytes;
+    sb->bytes = sb->ready = sb->front_off = 0;
+    sb->cursor = sb->pending = NULL;
+    while ((x = STAILQ_FIRST(&sb->queue)) != NULL) {
+        STAILQ_REMOVE_HEAD(&sb->queue, link);
+        extent_let_go(x);
+    }
+}
+
+/* The extent that holds the byte at off, and where in it; remembered, for the next question is mostly for what follows. */
+static struct extent *seek(struct sendbuf *sb, uint32_t off, uint32_t *in)
+{
+    uint32_t pos = off + sb->front_off;
+    if (!sb->cursor || pos < sb->cursor_pos) {
+        sb->cursor = STAILQ_FIRST(&sb->queue);
+        sb->cursor_pos = 0;
+    }
+    while (pos - sb->cursor_pos >= sb->cursor->len) {
+        sb->cursor_pos += sb->cursor->len;
+        sb->cursor = STAILQ_NEXT(sb->cursor, link);
+    }
+    *in = pos - sb->cursor_pos;
+    return sb->cursor;
+}
+
+static const char *extent_bytes(const struct extent *x)
+{
+    return x->kind == EXTENT_COPY ? rte_pktmbuf_mtod(x->m, const char *) : x->addr;
+}
+
+static void copy_out(struct extent *x, uint32_t in, uint32_t len, char *to)
+{
+    while (len > 0) {
+        uint32_t n = x->len - in < len ? x->len - in : len;
+        memcpy(to, extent_bytes(x) + in, n);
+        to += n;
+        len -= n;
+        in = 0;
+        x = STAILQ_NEXT(x, link);
+    }
+}
+
+/* A buffer that refers to n bytes of x from in. NULL: no buffer. */
+static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t n)
+{
+    struct rte_mbuf *m = pkt_alloc(sb->pools->pkts);
+    if (!m)
+        return NULL;
+    if (x->kind == EXTENT_COPY) {
+        rte_pktmbuf_attach(m, x->m);
+        m->data_off = (uint16_t)(x->m->data_off + in);
+    } else {
+        rte_iova_t iova = x->iova == RTE_BAD_IOVA ? RTE_BAD_IOVA : x->iova + in;
+        rte_mbuf_ext_refcnt_update(&x->shared, 1);
+        rte_pktmbuf_attach_extbuf(m, (char *)(uintptr_t)x->addr + in, iova, (uint16_t)n, &x->shared);
+        m->data_off = 0;
+    }
+    m->data_len = (uint16_t)n;
+    m->pkt_len = n;
+    m->next = NULL;
+    m->nb_segs = 1;
+    return m;
+}
+
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr)
+{
+    uint32_t in;
+    struct extent *x = seek(sb, off, &in);
+    if (len <= SENDBUF_INLINE && rte_pktmbuf_tailroom(hdr) >= len) {
+        copy_out(x, in, len, rte_pktmbuf_append(hdr, (uint16_t)len));
+        return 0;
+    }
+    struct rte_mbuf *last = hdr;
+    for (uint32_t left = len; left > 0; x = STAILQ_NEXT(x, link), in = 0) {
+        while (left > 0 && in < x->len) {
+            uint32_t n = RTE_MIN(RTE_MIN(x->len - in, left), (uint32_t)UINT16_MAX);
+            struct rte_mbuf *m = reference(sb, x, in, n);
+            if (!m)
+                goto none;
+            last->next = m;
+            last = m;
+            hdr->nb_segs++;
+            hdr->pkt_len += n;
+            in += n;
+            left -= n;
+        }
+    }
+    return 0;
+none:
+    rte_pktmbuf_free(hdr->next);
+    hdr->next = NULL;
+    hdr->nb_segs = 1;
+    hdr->pkt_len = hdr->data_len;
+    return -ENOBUFS;
+}
