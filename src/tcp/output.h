@@ -35,3 +35,12 @@ bool tcp_output_ack_due(struct tcb *tp);
 uint32_t tcp_receive_window(struct tcb *tp);
 /* Nothing in flight, data waits, window closed: start probing (RFC 9293 §3.8.6.1). */
 void tcp_output_persist(struct tcb *tp);
+
+/* optwrite.c: options of a segment in FreeBSD's order and padding; out has room for 40 bytes. Returns the length, a multiple of 4. */
+unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out);
+/* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
+unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);
+/* mss.c: the MSS option we send: what the interface takes (RFC 6691: no options taken off). */
+uint16_t tcp_mss_offer(const struct tcb *tp);
+/* Makes tp->path good. 0 or -errno of ip_path_find(). */
+int tcp_path_refresh(struct tcb *tp);

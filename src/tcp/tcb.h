@@ -58,6 +58,8 @@ enum tcb_flags {
     TF_FORCE_PROBE = 0x80000,  /* a window probe leaves in this turn */
     TF_CANTRCVMORE = 0x100000, /* SHUT_RD: received data is acked and dropped */
     TF_QUICKACK = 0x200000,
+    TF_RCVBUF_FIXED = 0x400000, /* SO_RCVBUF was set: no auto-tuning */
+    TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
 };
 
 struct tcp_stack;
@@ -130,6 +132,7 @@ struct tcb {
     tcp_seq iss, irs;
     tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
     tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
+    tcp_seq snd_sml; /* end of the last small segment sent (Minshall's Nagle) */
     uint32_t max_sndwnd;
     uint32_t challenges;            /* challenge ACKs since challenge_at (RFC 5961 §7) */
     uint64_t challenge_at;          /* ns */
@@ -162,7 +165,7 @@ struct tcb {
     /* Options. */
     uint8_t tos, ttl;
     uint16_t maxseg_user; /* TCP_MAXSEG; 0 = none */
-    uint32_t keepidle_ms, keepintvl_ms, user_timeout_ms;
+    uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, user_timeout_ms;
     uint16_t keepcnt, keep_probes;
     uint32_t scope_index;
 

@@ -141,6 +141,14 @@ int demux_listen(struct tcb *tp, unsigned flags);
 int demux_connect(struct tcb *tp);
 int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
 void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
+/* listen.c: the queues of a listening tcb; NULL: no memory. Free: they are empty. */
+struct tcp_listen *tcp_listen_new(struct tcb *tp);
+void tcp_listen_free(struct tcb *tp);
+/* rcvtune.c: the application took n bytes; the ACK arithmetic is done (may the send buffer grow?). */
+void rcvtune_copied(struct tcb *tp, uint32_t n);
+void sndtune(struct tcb *tp);
+/* timers.c: TT_KEEP by the connection's keepalive settings and idle time, or off. */
+void tcp_keepalive_arm(struct tcb *tp);
 /* isn.c: iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of the four-tuple; snd_una, snd_nxt, snd_max = iss. */
 void tcp_isn_init(struct tcb *tp);
 /* Window scale that we offer: the smallest that can announce kern.ipc.maxsockbuf (RFC 7323 §2.3: 14 at most). */

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Decisions of output that every stack shares: how much new data may go, whether an ACK or FIN must, and which window to announce.
+#include "tcp/output.h"
+#include "tcp/tcp.h"
+
+/* May a segment that is not full go? Nagle with Minshall's change (RFC 9293 §3.7.4), cork, and the sender's side of the silly
+ * window syndrome (§3.8.6.2.1). left: bytes queued from snd_nxt on. */
+static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
+{
+    bool idle = tp->snd_una == tp->snd_max;
+    if (tp->max_sndwnd > 0 && len >= tp->max_sndwnd / 2)
+        return true;
+    if (len < left)
+        return false; /* a window edge, or bytes that are not ready: more will follow */
+    if (tp->flags & TF_FIN_QUEUED)
+        return true;
+    if (tp->flags & (TF_NOPUSH | TF_MORETOCOME))
+        return false;
+    return idle || (tp->flags & TF_NODELAY) || seq_leq(tp->snd_sml, tp->snd_una);
+}
+
+uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
+{
+    uint32_t off = tp->snd_nxt - tp->snd_una;
+    if (off >= tp->snd.ready || win == 0)
+        return 0;
+    uint32_t len = tp->snd.ready - off;
+    if (len > win)
+        len = win;
+    uint32_t full = tp->maxseg;
+    if (len > full) {
+        uint32_t tso = tp->path.netif ? netif_tso_max(tp->path.netif) : 0;
+        uint32_t most = tso > full ? tso - tso % full : full;
+        return len > most ? most : len - len % full;
+    }
+    return len == full || small_may_go(tp, len, tp->snd.bytes - off) ? len : 0;
+}
+
+bool tcp_output_fin_due(const struct tcb *tp)
+{
+    bool closing = tp->state == TCPS_FIN_WAIT_1 || tp->state == TCPS_CLOSING || tp->state == TCPS_LAST_ACK;
+    return closing && (tp->flags & TF_FIN_QUEUED) && !tp->snd.failed &&
+           tp->snd_nxt == tp->snd_una + tp->snd.bytes;
+}
+
+uint32_t tcp_receive_window(struct tcb *tp)
+{
+    const struct tcp_layer *t = tp->e->tcp;
+    uint32_t space = tp->rcv.bytes >= tp->rcv.hiwat ? 0 : tp->rcv.hiwat - tp->rcv.bytes;
+    /* Buffers of the engine run out: everybody gets little, nobody nothing. */
+    if (t->recv_bytes > t->params.recvbytes_limit / 4 * 3 && space > 4u * tp->maxseg)
+        space = 4u * tp->maxseg;
+    if (space < tp->rcv.hiwat / 4 && space < tp->maxseg)
+        space = 0; /* RFC 9293 §3.8.6.2.2 */
+    uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
+    if (space < promised)
+        space = promised;
+    uint32_t most = 65535u << tp->rcv_scale;
+    return space < most ? space : most;
+}
+
+bool tcp_output_ack_due(struct tcb *tp)
+{
+    if (tp->flags & TF_ACKNOW)
+        return true;
+    if (!TCPS_HAVEESTABLISHED(tp->state) || TCPS_HAVERCVDFIN(tp->state))
+        return false;
+    /* A window update is worth a segment when it opens two segments and a good part of the buffer (FreeBSD's measure). */
+    uint32_t wnd = tcp_receive_window(tp), hiwat = tp->rcv.hiwat;
+    uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
+    uint32_t grown = wnd > promised ? wnd - promised : 0;
+    if (grown >= 2u * tp->maxseg && (grown >= hiwat / 4 || wnd <= hiwat / 8 || hiwat <= 8u * tp->maxseg))
+        return true;
+    return grown > 0 && grown >= hiwat / 2;
+}
+
+void tcp_output_persist(struct tcb *tp)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    if (tcp_timer_armed(tp, TT_PERSIST) || tcp_timer_armed(tp, TT_REXMT))
+        return;
+    uint64_t wait = (tp->srtt + 4 * tp->rttvar) << (tp->persist_shift < 12 ? tp->persist_shift : 12);
+    if (wait < p->persmin_ms * NS_PER_MS)
+        wait = p->persmin_ms * NS_PER_MS;
+    if (wait > p->persmax_ms * NS_PER_MS)
+        wait = p->persmax_ms * NS_PER_MS;
+    if (tp->persist_shift < 12)
+        tp->persist_shift++;
+    tcp_timer_arm(tp, TT_PERSIST, tp->e->now + wait);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP_INFO.
+#include <string.h>
+#include <leat/tcp.h>
+#include "tcp/tcp.h"
+
+/* Linux's numbers of the states (<netinet/tcp.h>). */
+static const uint8_t linux_state[TCP_NSTATES] = {
+    [TCPS_CLOSED] = 7,      [TCPS_LISTEN] = 10,    [TCPS_SYN_SENT] = 2,   [TCPS_SYN_RECEIVED] = 3,
+    [TCPS_ESTABLISHED] = 1, [TCPS_CLOSE_WAIT] = 8, [TCPS_FIN_WAIT_1] = 4, [TCPS_CLOSING] = 11,
+    [TCPS_LAST_ACK] = 9,    [TCPS_FIN_WAIT_2] = 5, [TCPS_TIME_WAIT] = 6,
+};
+
+static uint32_t us(uint64_t ns)
+{
+    return (uint32_t)(ns / NS_PER_US);
+}
+
+/* ms since t; 0 = never */
+static uint32_t ms_since(const struct tcb *tp, uint64_t t)
+{
+    return t ? (uint32_t)((tp->e->now - t) / NS_PER_MS) : 0;
+}
+
+static uint8_t options(const struct tcb *tp)
+{
+    uint8_t o = 0;
+    if ((tp->flags & (TF_REQ_TSTMP | TF_RCVD_TSTMP)) == (TF_REQ_TSTMP | TF_RCVD_TSTMP))
+        o |= LEAT_TCPI_OPT_TIMESTAMPS;
+    if (tp->flags & TF_SACK_PERMIT)
+        o |= LEAT_TCPI_OPT_SACK;
+    if ((tp->flags & (TF_REQ_SCALE | TF_RCVD_SCALE)) == (TF_REQ_SCALE | TF_RCVD_SCALE))
+        o |= LEAT_TCPI_OPT_WSCALE;
+    return o;
+}
+
+void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
+{
+    uint32_t mss = tp->maxseg ? tp->maxseg : 1;
+    memset(info, 0, sizeof(*info));
+    info->tcpi_state = linux_state[tp->state];
+    info->tcpi_ca_state = tp->flags & TF_RTO_RECOVERY ? 4 : tp->flags & TF_RECOVERY ? 3 : 0;
+    info->tcpi_retransmits = tp->rxtshift;
+    info->tcpi_probes = (uint8_t)tp->keep_probes;
+    info->tcpi_backoff = tp->persist_shift;
+    if (tp->state == TCPS_LISTEN) { /* as Linux: queue length and limit of a listener */
+        info->tcpi_unacked = tp->listen->n_complete;
+        info->tcpi_sacked = tp->listen->backlog;
+        return;
+    }
+    info->tcpi_options = options(tp);
+    info->tcpi_snd_wscale = tp->snd_scale & 0xf;
+    info->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
+    info->tcpi_rto = us(tp->rto);
+    info->tcpi_ato = tp->e->tcp->params.delacktime_ms * 1000;
+    info->tcpi_snd_mss = info->tcpi_rcv_mss = info->tcpi_advmss = tp->maxseg;
+    info->tcpi_unacked = (tcb_flight(tp) + mss - 1) / mss;
+    info->tcpi_last_data_sent = ms_since(tp, tp->last_snd);
+    info->tcpi_last_data_recv = info->tcpi_last_ack_recv = ms_since(tp, tp->last_rcv);
+    info->tcpi_pmtu = tp->path.mtu;
+    info->tcpi_rtt = us(tp->srtt);
+    info->tcpi_rttvar = us(tp->rttvar);
+    info->tcpi_min_rtt = us(tp->rttmin);
+    info->tcpi_snd_ssthresh = tp->ssthresh >= UINT32_MAX / 2 ? INT32_MAX : tp->ssthresh / mss;
+    info->tcpi_snd_cwnd = tp->cwnd / mss;
+    info->tcpi_reordering = 3;
+    info->tcpi_rcv_space = info->tcpi_rcv_ssthresh = tp->rcv.hiwat;
+    info->tcpi_total_retrans = (uint32_t)tp->rexmit_segs;
+    info->tcpi_bytes_acked = tp->bytes_out > tp->snd.bytes ? tp->snd_una - tp->iss - 1 : 0;
+    info->tcpi_bytes_received = tp->bytes_in;
+    info->tcpi_segs_out = (uint32_t)tp->segs_out;
+    info->tcpi_segs_in = (uint32_t)tp->segs_in;
+    info->tcpi_notsent_bytes =
+        tp->snd.bytes -
+        (tp->snd_max - tp->snd_una > tp->snd.bytes ? tp->snd.bytes : tp->snd_max - tp->snd_una);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Segment sizes (RFC 9293 §3.7.1, RFC 6691).
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include "tcp/output.h"
+#include "tcp/tcp.h"
+
+#define TCP_HEADER 20u
+
+static uint32_t headers(const struct tcb *tp)
+{
+    return TCP_HEADER + (ip_addr_is_v4(&tp->faddr) ? sizeof(struct ip) : sizeof(struct ip6_hdr));
+}
+
+int tcp_path_refresh(struct tcb *tp)
+{
+    if (tp->path.netif && ip_path_valid(tp->e, &tp->path))
+        return 0;
+    return ip_path_find(tp->e, &tp->laddr, &tp->faddr, tp->scope_index, &tp->path);
+}
+
+static uint32_t largest(const struct tcb *tp, uint32_t mtu)
+{
+    uint32_t mss = mtu > headers(tp) ? mtu - headers(tp) : 1;
+    if (tp->maxseg_user && mss > tp->maxseg_user)
+        mss = tp->maxseg_user;
+    return mss < UINT16_MAX ? mss : UINT16_MAX;
+}
+
+uint16_t tcp_mss_offer(const struct tcb *tp)
+{
+    return (uint16_t)largest(tp, tp->path.netif ? tp->path.netif->mtu : 1500);
+}
+
+void tcp_mss_update(struct tcb *tp)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    if (tcp_path_refresh(tp) < 0 && !tp->path.netif)
+        return;
+    uint32_t peer = tp->mss_peer;
+    if (peer == 0)
+        peer = ip_addr_is_v4(&tp->faddr) ? p->mssdflt : p->v6mssdflt;
+    else if (peer < p->minmss)
+        peer = p->minmss;
+    uint32_t mss = largest(tp, tp->path.mtu);
+    if (mss > peer)
+        mss = peer;
+    if ((tp->flags & stamps) == stamps)
+        mss = mss > 12 ? mss - 12 : 1;
+    tp->maxseg = (uint16_t)mss;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Options as they are sent. Each option is aligned with NOPs before it and the list ends with EOL, as FreeBSD writes them.
+#include <string.h>
+#include "tcp/output.h"
+#include "tcp/reassembly.h"
+#include "tcp/tcp.h"
+
+enum { OPT_EOL, OPT_NOP, OPT_MSS, OPT_WSCALE, OPT_SACK_OK, OPT_SACK, OPT_TS = 8 };
+#define OPTIONS_MAX 40
+
+struct writer {
+    uint8_t *out;
+    unsigned len;
+};
+
+/* NOPs until the length modulo `modulo` is `rest`. */
+static void align(struct writer *w, unsigned modulo, unsigned rest)
+{
+    while (w->len % modulo != rest)
+        w->out[w->len++] = OPT_NOP;
+}
+
+static void put8(struct writer *w, uint8_t v)
+{
+    w->out[w->len++] = v;
+}
+
+static void put16(struct writer *w, uint16_t v)
+{
+    v = htons(v);
+    memcpy(w->out + w->len, &v, 2);
+    w->len += 2;
+}
+
+static void put32(struct writer *w, uint32_t v)
+{
+    v = htonl(v);
+    memcpy(w->out + w->len, &v, 4);
+    w->len += 4;
+}
+
+static void timestamps(struct writer *w, const struct tcb *tp)
+{
+    align(w, 4, 2);
+    put8(w, OPT_TS);
+    put8(w, 10);
+    put32(w, tcp_ts_now(tp));
+    put32(w, tp->ts_recent);
+}
+
+static unsigned finish(struct writer *w)
+{
+    while (w->len % 4 != 0)
+        put8(w, OPT_EOL);
+    return w->len;
+}
+
+unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
+{
+    struct writer w = {out, 0};
+    bool answer = tp->state == TCPS_SYN_RECEIVED; /* only what was offered */
+    uint32_t scale = answer ? TF_REQ_SCALE | TF_RCVD_SCALE : TF_REQ_SCALE;
+    uint32_t stamps = answer ? TF_REQ_TSTMP | TF_RCVD_TSTMP : TF_REQ_TSTMP;
+    if (tp->flags & TF_NOOPT)
+        return 0;
+    put8(&w, OPT_MSS);
+    put8(&w, 4);
+    put16(&w, tcp_mss_offer(tp));
+    if ((tp->flags & scale) == scale) {
+        align(&w, 2, 1);
+        put8(&w, OPT_WSCALE);
+        put8(&w, 3);
+        put8(&w, tp->rcv_scale);
+    }
+    if (tp->flags & TF_SACK_PERMIT) {
+        align(&w, 2, 0);
+        put8(&w, OPT_SACK_OK);
+        put8(&w, 2);
+    }
+    if ((tp->flags & stamps) == stamps)
+        timestamps(&w, tp);
+    return finish(&w);
+}
+
+static void sack_blocks(struct writer *w, struct tcb *tp)
+{
+    struct sack_block blocks[TCP_MAX_SACK];
+    unsigned room = (OPTIONS_MAX - 4 - w->len) / 8; /* two NOPs, kind and length go before */
+    unsigned n = reass_sack_blocks(tp, blocks, room < TCP_MAX_SACK ? room : TCP_MAX_SACK);
+    if (n == 0)
+        return;
+    align(w, 4, 2);
+    put8(w, OPT_SACK);
+    put8(w, (uint8_t)(2 + 8 * n));
+    for (unsigned i = 0; i < n; i++) {
+        put32(w, blocks[i].start);
+        put32(w, blocks[i].end);
+    }
+}
+
+unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
+{
+    struct writer w = {out, 0};
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    if (tp->flags & TF_NOOPT)
+        return 0;
+    if ((tp->flags & stamps) == stamps) {
+        put8(&w, OPT_NOP);
+        timestamps(&w, tp);
+    }
+    if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= OPTIONS_MAX - 12)
+        sack_blocks(&w, tp);
+    return finish(&w);
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/output.h"
+#include <errno.h>
+#include <string.h>
+#include <rte_tcp.h>
+#include "base/alloc.h"
+#include "tcp/stats.h"
+#include "tcp/tcp.h"
+
+#define TCP_HEADER 20u
+#define MAX_WINDOW 65535u
+
+/* What a segment is, before it is one. */
+struct segment {
+    tcp_seq seq;
+    uint32_t len;
+    uint8_t flags;
+    unsigned optlen;
+    uint8_t options[40];
+};
+
+/* The window field; remembers the edge that it announces, which never moves back (RFC 9293 §3.8.6). */
+static uint16_t window_field(struct tcb *tp, uint8_t flags)
+{
+    uint32_t wnd = tcp_receive_window(tp);
+    unsigned scale = flags & RTE_TCP_SYN_FLAG ? 0 : tp->rcv_scale;
+    uint32_t field = wnd >> scale;
+    uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
+    if (!(flags & RTE_TCP_SYN_FLAG) && (field << scale) < promised)
+        field = (promised + (1u << scale) - 1) >> scale;
+    if (field > MAX_WINDOW)
+        field = MAX_WINDOW;
+    tp->rcv_wnd = wnd;
+    if (seq_gt(tp->rcv_nxt + (field << scale), tp->rcv_adv))
+        tp->rcv_adv = tp->rcv_nxt + (field << scale);
+    return (uint16_t)field;
+}
+
+static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
+{
+    struct rte_mbuf *m = pkt_alloc(tp->e->pkt_pool);
+    if (!m)
+        return NULL;
+    unsigned hlen = TCP_HEADER + s->optlen;
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)hlen);
+    th->src_port = tp->lport;
+    th->dst_port = tp->fport;
+    th->sent_seq = htonl(s->seq);
+    th->recv_ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
+    th->data_off = (uint8_t)(hlen << 2);
+    th->tcp_flags = s->flags;
+    th->rx_win = htons(window_field(tp, s->flags));
+    th->cksum = 0;
+    th->tcp_urp = 0;
+    memcpy(th + 1, s->options, s->optlen);
+    m->l4_len = hlen;
+    m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+    return m;
+}
+
+static int to_ip(struct tcb *tp, struct rte_mbuf *m)
+{
+    struct ip_send how = {
+        .src = &tp->laddr,
+        .dst = &tp->faddr,
+        .proto = IPPROTO_TCP,
+        .tos = tp->tos,
+        .ttl = tp->ttl,
+        .dont_fragment = tp->e->tcp->params.path_mtu_discovery,
+        .path = &tp->path,
+    };
+    tp->segs_out++;
+    tcp_stats(tp->e)->sndtotal++;
+    return ip_output(tp->e, m, &how);
+}
+
+/* An ACK has left with the segment. */
+static void ack_sent(struct tcb *tp)
+{
+    tp->flags &= ~(TF_ACKNOW | TF_DELACK);
+    tcp_timer_stop(tp, TT_DELACK);
+    tp->last_ack_sent = tp->rcv_nxt;
+    tp->segs_unacked = 0;
+}
+
+static void count(struct tcb *tp, const struct segment *s, bool rexmit)
+{
+    struct tcp_stats *st = tcp_stats(tp->e);
+    if (s->len == 0) {
+        if (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG))
+            st->sndctrl++;
+        else
+            st->sndacks++;
+    } else if (rexmit) {
+        st->sndrexmitpack++;
+        st->sndrexmitbyte += s->len;
+        tp->rexmit_segs++;
+        tp->rexmit_bytes += s->len;
+    } else {
+        st->sndpack++;
+        st->sndbyte += s->len;
+        tp->bytes_out += s->len;
+    }
+}
+
+/* The sequence space moved: SYN and FIN count one each. */
+static void advance(struct tcb *tp, const struct segment *s)
+{
+    uint64_t now = tp->e->now;
+    tcp_seq end = s->seq + s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
+    bool rexmit = seq_lt(s->seq, tp->snd_max);
+    count(tp, s, rexmit);
+    if (end == s->seq)
+        return;
+    if (s->flags & RTE_TCP_FIN_FLAG)
+        tp->flags |= TF_SENTFIN;
+    if (!rexmit && s->len > 0 && s->len < tp->maxseg)
+        tp->snd_sml = end;
+    if (seq_gt(end, tp->snd_nxt))
+        tp->snd_nxt = end;
+    if (seq_gt(end, tp->snd_max))
+        tp->snd_max = end;
+    tp->last_snd = now;
+    tcp_timer_stop(tp, TT_PERSIST);
+    if (!tcp_timer_armed(tp, TT_REXMT))
+        rto_arm(tp, now);
+    struct tcp_sent sent = {.seq = s->seq, .len = s->len, .flags = s->flags, .rexmit = rexmit, .now = now};
+    tp->stack->sent(tp, &sent);
+}
+
+/* Nothing could be sent: the retransmission timer sees to it that it is tried again. */
+static int not_sent(struct tcb *tp, int err)
+{
+    tcp_stats(tp->e)->sndnomem++;
+    if (!tcp_timer_armed(tp, TT_REXMT) && !tcp_timer_armed(tp, TT_PERSIST))
+        rto_arm(tp, tp->e->now);
+    return err;
+}
+
+/* Puts SACK blocks in only where a full segment stays within the path's MTU with them: len is cut for them. */
+static void segment_options(struct tcb *tp, struct segment *s)
+{
+    unsigned plain = tcp_options_data(tp, s->options, false);
+    s->optlen = plain;
+    if (tp->reass || tp->dsack_start != tp->dsack_end)
+        s->optlen = tcp_options_data(tp, s->options, true);
+    uint32_t extra = s->optlen - plain;
+    if (extra > 0 && extra < tp->maxseg && s->len > tp->maxseg - extra)
+        s->len = tp->maxseg - extra;
+}
+
+int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
+{
+    struct segment s = {.seq = seq, .len = len, .flags = RTE_TCP_ACK_FLAG};
+    int err = tcp_path_refresh(tp);
+    if (err < 0)
+        return not_sent(tp, err);
+    segment_options(tp, &s);
+    uint32_t off = seq - tp->snd_una;
+    if (off + s.len == tp->snd.bytes) {
+        if (s.len > 0)
+            s.flags |= RTE_TCP_PSH_FLAG;
+        if (tp->flags & TF_FIN_QUEUED)
+            s.flags |= RTE_TCP_FIN_FLAG;
+    }
+    struct rte_mbuf *m = build(tp, &s);
+    if (!m)
+        return not_sent(tp, -ENOBUFS);
+    if (s.len > 0 && sendbuf_attach(&tp->snd, off, s.len, m) < 0) {
+        rte_pktmbuf_free(m);
+        return not_sent(tp, -ENOBUFS);
+    }
+    if (s.len > tp->maxseg) {
+        m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+        m->tso_segsz = tp->maxseg;
+    }
+    ack_sent(tp);
+    err = to_ip(tp, m);
+    advance(tp, &s);
+    return err;
+}
+
+int tcp_output_syn(struct tcb *tp)
+{
+    struct segment s = {.seq = tp->iss, .flags = RTE_TCP_SYN_FLAG};
+    int err = tcp_path_refresh(tp);
+    if (err < 0)
+        return not_sent(tp, err);
+    if (tp->state == TCPS_SYN_RECEIVED)
+        s.flags |= RTE_TCP_ACK_FLAG;
+    s.optlen = tcp_options_syn(tp, s.options);
+    struct rte_mbuf *m = build(tp, &s);
+    if (!m)
+        return not_sent(tp, -ENOBUFS);
+    if (s.flags & RTE_TCP_ACK_FLAG)
+        ack_sent(tp);
+    err = to_ip(tp, m);
+    advance(tp, &s);
+    return err;
+}
+
+/* A segment without data that takes no sequence space. */
+static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
+{
+    int err = tcp_path_refresh(tp);
+    if (err < 0)
+        return err;
+    if (!(s->flags & RTE_TCP_RST_FLAG))
+        s->optlen = tcp_options_data(tp, s->options, with_sack);
+    struct rte_mbuf *m = build(tp, s);
+    if (!m) {
+        tcp_stats(tp->e)->sndnomem++;
+        return -ENOBUFS;
+    }
+    return to_ip(tp, m);
+}
+
+int tcp_output_ack(struct tcb *tp)
+{
+    struct segment s = {.seq = tp->snd_nxt, .flags = RTE_TCP_ACK_FLAG};
+    bool update = !(tp->flags & (TF_ACKNOW | TF_DELACK));
+    if (seq_lt(s.seq, tp->snd_max) && tp->snd_una == tp->snd_nxt)
+        s.seq = tp->snd_max; /* RFC 9293 §3.10.7.4: SND.NXT, not where a retransmission went back to */
+    int err = output_bare(tp, &s, true);
+    if (err == -ENOBUFS) {
+        /* Still owed: as a delayed one, so that a short famine passes. */
+        tp->flags &= ~TF_ACKNOW;
+        tp->flags |= TF_DELACK;
+        tcp_timer_arm(tp, TT_DELACK, tp->e->now + tp->e->tcp->params.delacktime_ms * NS_PER_MS);
+        return err;
+    }
+    ack_sent(tp);
+    if (update)
+        tcp_stats(tp->e)->sndwinup++;
+    else
+        tcp_stats(tp->e)->sndacks++;
+    return err;
+}
+
+void tcp_output_reset(struct tcb *tp)
+{
+    struct segment s = {.seq = tp->snd_max, .flags = RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG};
+    if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_LISTEN || tp->state == TCPS_CLOSED)
+        return; /* nobody there who would know the connection (RFC 9293 §3.10.5) */
+    tcp_stats(tp->e)->sndrst++;
+    output_bare(tp, &s, false);
+}
+
+int tcp_output_probe(struct tcb *tp, bool with_byte)
+{
+    struct segment s = {.seq = tp->snd_una - 1, .flags = RTE_TCP_ACK_FLAG};
+    if (!with_byte || tp->snd.ready == 0) {
+        int err = output_bare(tp, &s, true);
+        tcp_stats(tp->e)->sndprobe += with_byte;
+        return err;
+    }
+    /* One byte beyond the window. It is sent, but it is not in flight: snd_nxt stays, and an open window sends it again. */
+    s.seq = tp->snd_una;
+    s.len = 1;
+    int err = tcp_path_refresh(tp);
+    if (err < 0)
+        return err;
+    s.optlen = tcp_options_data(tp, s.options, true);
+    struct rte_mbuf *m = build(tp, &s);
+    if (!m || sendbuf_attach(&tp->snd, 0, 1, m) < 0) {
+        rte_pktmbuf_free(m);
+        tcp_stats(tp->e)->sndnomem++;
+        return -ENOBUFS;
+    }
+    tcp_stats(tp->e)->sndprobe++;
+    ack_sent(tp);
+    if (seq_gt(tp->snd_una + 1, tp->snd_max))
+        tp->snd_max = tp->snd_una + 1;
+    return to_ip(tp, m);
+}
+
+void tcp_respond(struct engine *e, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack, uint8_t flags)
+{
+    const struct pkt_info *info = pkt_info(m);
+    const struct rte_tcp_hdr *got = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
+    struct ip_path path;
+    uint32_t scope = ip_addr_is_link_local(&info->src) ? info->netif->index : 0;
+    if (ip_path_find(e, &info->dst, &info->src, scope, &path) < 0)
+        return;
+    struct rte_mbuf *r = pkt_alloc(e->pkt_pool);
+    if (!r) {
+        tcp_stats(e)->sndnomem++;
+        return;
+    }
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(r, TCP_HEADER);
+    *th = (struct rte_tcp_hdr){
+        .src_port = got->dst_port,
+        .dst_port = got->src_port,
+        .sent_seq = htonl(seq),
+        .recv_ack = flags & RTE_TCP_ACK_FLAG ? htonl(ack) : 0,
+        .data_off = TCP_HEADER << 2,
+        .tcp_flags = flags,
+    };
+    r->l4_len = TCP_HEADER;
+    r->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+    struct ip_send how = {
+        .src = &info->dst, .dst = &info->src, .proto = IPPROTO_TCP, .dont_fragment = true, .path = &path};
+    tcp_stats(e)->sndtotal++;
+    if (flags & RTE_TCP_RST_FLAG)
+        tcp_stats(e)->sndrst++;
+    ip_output(e, r, &how);
+}
