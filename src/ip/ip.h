@@ -54,6 +54,9 @@ struct ifaddr *ip_addr_find(struct engine *e, const struct ip_addr *addr);
 TAILQ_HEAD(ifaddr_list, ifaddr);
 struct ifaddr_list *ip_addrs(struct engine *e);
 
+/* A new interface is up: its link-local address (net.inet6.ip6.auto_linklocal), and routers are asked for (ra.c). */
+void ip_netif_up(struct netif *nif);
+
 /* Routes. gateway any (or NULL) = on link. 0, -EEXIST, -ENOENT, -EINVAL, -ENOMEM. */
 int route_add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const struct ip_addr *gateway,
               struct netif *nif);

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Our addresses: checked for duplicates (RFC 5227, RFC 4862 §5.4), then used and announced.
+#include <errno.h>
+#include "ip/priv.h"
+
+bool ip_prefix_match(const struct ip_addr *a, const struct ip_addr *b, unsigned plen)
+{
+    unsigned bytes = plen / 8, bits = plen % 8;
+    if (memcmp(a->b, b->b, bytes) != 0)
+        return false;
+    return bits == 0 || ((a->b[bytes] ^ b->b[bytes]) >> (8 - bits)) == 0;
+}
+
+struct ifaddr_list *ip_addrs(struct engine *e)
+{
+    return &e->ip->addrs;
+}
+
+struct ifaddr *ip_addr_any_state(struct engine *e, const struct ip_addr *addr)
+{
+    struct ifaddr *ia;
+    TAILQ_FOREACH (ia, &e->ip->addrs, link) {
+        if (ip_addr_eq(&ia->addr, addr))
+            return ia;
+    }
+    return NULL;
+}
+
+static bool usable(const struct ifaddr *ia)
+{
+    return ia->state == IFADDR_PREFERRED || ia->state == IFADDR_DEPRECATED;
+}
+
+struct ifaddr *ip_addr_find(struct engine *e, const struct ip_addr *addr)
+{
+    struct ifaddr *ia = ip_addr_any_state(e, addr);
+    return ia && usable(ia) ? ia : NULL;
+}
+
+enum link_owns ip_addr_owns(struct netif *nif, const struct ip_addr *addr)
+{
+    struct ifaddr *ia = ip_addr_any_state(nif->e, addr);
+    if (!ia || ia->netif != nif || ia->state == IFADDR_DUPLICATED)
+        return LINK_NOT_OURS;
+    return usable(ia) ? LINK_OURS : LINK_TENTATIVE;
+}
+
+/* RFC 4291 §2.7.1 */
+void solicited_node(const struct ip_addr *addr, struct ip_addr *group)
+{
+    static const uint8_t prefix[13] = {0xff, 2, [11] = 1, [12] = 0xff};
+    memcpy(group->b, prefix, 13);
+    memcpy(group->b + 13, addr->b + 13, 3);
+}
+
+static int group(struct ifaddr *ia, bool join)
+{
+    struct ip_addr g;
+    struct rte_ether_addr mac;
+    if (ip_addr_is_v4(&ia->addr) || ia->netif->loopback)
+        return 0;
+    solicited_node(&ia->addr, &g);
+    ether_group(&g, &mac);
+    return join ? netif_join(ia->netif, &mac) : netif_leave(ia->netif, &mac);
+}
+
+static void announce(struct ifaddr *ia)
+{
+    if (ia->netif->loopback)
+        return;
+    if (ip_addr_is_v4(&ia->addr))
+        arp_announce(ia->netif, ia->addr.w[3]);
+    else
+        nd_announce(ia);
+}
+
+/* Lifetimes of an address from a router (RFC 4862 §5.5.4). */
+static void age(struct ifaddr *ia, uint64_t now)
+{
+    struct engine *e = ia->netif->e;
+    if (ia->valid_until <= now) {
+        ip_addr_del(ia->netif, &ia->addr);
+        return;
+    }
+    ia->state = ia->preferred_until <= now ? IFADDR_DEPRECATED : IFADDR_PREFERRED;
+    uint64_t next = ia->preferred_until <= now ? ia->valid_until : ia->preferred_until;
+    if (next != TIME_NEVER)
+        wheel_arm(&e->wheel, &ia->timer, next);
+}
+
+static void ready(struct ifaddr *ia)
+{
+    ia->state = IFADDR_PREFERRED;
+    ia->netif->e->ip->path_gen++;
+    announce(ia);
+    age(ia, ia->netif->e->now);
+}
+
+static void address_fire(struct wheel_timer *t, uint64_t now)
+{
+    struct ifaddr *ia = container_of(t, struct ifaddr, timer);
+    struct engine *e = ia->netif->e;
+    if (ia->state != IFADDR_TENTATIVE) {
+        age(ia, now);
+        return;
+    }
+    if (ia->dad_left == 0) {
+        ready(ia);
+        return;
+    }
+    ia->dad_left--;
+    if (ip_addr_is_v4(&ia->addr))
+        arp_probe(ia->netif, ia->addr.w[3]);
+    else
+        nd_dad_probe(ia);
+    wheel_arm(&e->wheel, &ia->timer, now + e->ip->params.dad_wait_ms * NS_PER_MS);
+}
+
+void ip_addr_duplicate(struct netif *nif, const struct ip_addr *addr)
+{
+    struct ifaddr *ia = ip_addr_any_state(nif->e, addr);
+    if (!ia || ia->netif != nif || ia->state != IFADDR_TENTATIVE)
+        return;
+    ia->state = IFADDR_DUPLICATED;
+    wheel_cancel(&nif->e->wheel, &ia->timer);
+    nif->e->ip->stats.dad_duplicates++;
+}
+
+int ip_addr_add(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+{
+    struct ip_layer *ip = nif->e->ip;
+    bool v4 = ip_addr_is_v4(addr);
+    if (plen > (v4 ? 32 : 128) || ip_addr_is_any(addr) || ip_addr_is_multicast(addr))
+        return -EINVAL;
+    if (ip_addr_any_state(nif->e, addr))
+        return -EEXIST;
+    struct ifaddr *ia = pool_get(&ip->addr_pool);
+    if (!ia)
+        return -ENOMEM;
+    *ia = (struct ifaddr){.netif = nif, .addr = *addr, .plen = plen, .state = IFADDR_TENTATIVE};
+    ia->preferred_until = ia->valid_until = TIME_NEVER;
+    wheel_timer_init(&ia->timer, address_fire);
+    int err = route_add(nif->e, addr, plen, NULL, nif);
+    if (err == -EEXIST) /* a second address of the same network */
+        err = 0;
+    if (err) {
+        pool_put(&ip->addr_pool, ia);
+        return err;
+    }
+    TAILQ_INSERT_TAIL(&ip->addrs, ia, link);
+    group(ia, true);
+    ia->dad_left = (uint8_t)(v4 ? ip->params.dad_count4 : ip->params.dad_count6);
+    if (nif->loopback || ia->dad_left == 0)
+        ready(ia);
+    else
+        wheel_arm(&nif->e->wheel, &ia->timer, nif->e->now);
+    return 0;
+}
+
+static bool network_in_use(const struct ip_layer *ip, const struct ifaddr *gone)
+{
+    const struct ifaddr *ia;
+    TAILQ_FOREACH (ia, &ip->addrs, link) {
+        if (ia->netif == gone->netif && ia->plen == gone->plen &&
+            ip_addr_is_v4(&ia->addr) == ip_addr_is_v4(&gone->addr) &&
+            ip_prefix_match(&ia->addr, &gone->addr, plen128(&gone->addr, gone->plen)))
+            return true;
+    }
+    return false;
+}
+
+static void address_free(struct ip_layer *ip, struct ifaddr *ia)
+{
+    wheel_cancel(&ip->e->wheel, &ia->timer);
+    TAILQ_REMOVE(&ip->addrs, ia, link);
+    group(ia, false);
+    pool_put(&ip->addr_pool, ia);
+}
+
+int ip_addr_del(struct netif *nif, const struct ip_addr *addr)
+{
+    struct ip_layer *ip = nif->e->ip;
+    struct ifaddr *ia = ip_addr_any_state(nif->e, addr);
+    if (!ia || ia->netif != nif)
+        return -ENOENT;
+    struct ifaddr gone = *ia;
+    address_free(ip, ia);
+    if (!network_in_use(ip, &gone))
+        route_del(nif->e, &gone.addr, gone.plen);
+    ip->path_gen++;
+    return 0;
+}
+
+void ip_addrs_destroy(struct ip_layer *ip)
+{
+    struct ifaddr *ia;
+    while ((ia = TAILQ_FIRST(&ip->addrs)) != NULL)
+        address_free(ip, ia);
+}
