@@ -42,13 +42,12 @@ struct sim_wire_stats {
 
 /* EAL must be up (sim_eal_init). NULL and errno. */
 struct sim *sim_create(uint64_t seed);
-void sim_destroy(struct sim *s); /* checks that every mbuf came back; see sim_leaks() */
+/* Takes the world down. Returns how many mbufs did not come back: 0 when all is well. */
+int64_t sim_destroy(struct sim *s);
 /* EAL with no hugepages, NICs or shared configuration: for tests. Idempotent. 0 or -1. */
 int sim_eal_init(unsigned megabytes);
 uint64_t sim_now(const struct sim *s);
 uint64_t sim_seed(const struct sim *s);
-/* mbufs out of the pool beyond those that were before the sim began: 0 after a clean end of all hosts. */
-int64_t sim_leaks(const struct sim *s);
 /* Writes every frame on every link to a pcap (ns timestamps, virtual time). NULL path: off. 0 or -errno. */
 int sim_pcap(struct sim *s, const char *path);
 
@@ -63,8 +62,10 @@ void sim_enter(struct sim_node *n);
 struct sim_port_options {
     uint16_t mtu;         /* 0 = 1500 */
     uint64_t tx_offloads; /* RTE_ETH_TX_OFFLOAD_*: the port then does what a NIC would */
-    uint64_t rx_offloads; /* checksum, TCP_LRO */
+    uint64_t rx_offloads; /* RTE_ETH_RX_OFFLOAD_*_CKSUM */
     uint16_t tx_seg_max;  /* 0 = 8 */
+    bool
+        hold_tx; /* a packet's buffers are given back when it has left the wire, as a NIC does, not at once */
 };
 /* Joins two hosts; each gets a port and an interface (sim0, sim1, ...) without addresses. opt NULL: defaults. */
 struct sim_link *sim_link(struct sim *s, struct sim_node *a, struct sim_node *b,
