@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP options as received. Writing them: output.c.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "tcp/stack.h"
+
+#define TCPOPT_EOL            0
+#define TCPOPT_NOP            1
+#define TCPOPT_MAXSEG         2 /* RFC 9293 §3.2 */
+#define TCPOLEN_MAXSEG        4
+#define TCPOPT_WINDOW         3 /* RFC 7323 §2 */
+#define TCPOLEN_WINDOW        3
+#define TCPOPT_SACK_PERMITTED 4 /* RFC 2018 §2 */
+#define TCPOLEN_SACK_PERMITTED 2
+#define TCPOPT_SACK           5 /* RFC 2018 §3 */
+#define TCPOLEN_SACK_HEAD     2
+#define TCPOLEN_SACK          8 /* one block */
+#define TCPOPT_TIMESTAMP      8 /* RFC 7323 §3 */
+#define TCPOLEN_TIMESTAMP     10
+#define TCPOLEN_TSTAMP_APPA   12 /* with two NOPs before it (RFC 7323 appendix A) */
+#define TCP_MAX_WINSHIFT      14 /* RFC 7323 §2.3 */
+
+enum tcp_options_seen { TOF_MSS = 1, TOF_SCALE = 2, TOF_TS = 4, TOF_SACKPERM = 8, TOF_SACK = 16, TOF_BAD = 32 };
+
+struct tcp_options {
+    uint8_t seen;   /* TOF_* */
+    uint8_t wscale; /* 0..14 */
+    uint8_t n_sack;
+    uint16_t mss;
+    uint32_t tsval, tsecr;
+    struct sack_block sack[TCP_MAX_SACK];
+};
+
+/*
+ * Reads len option bytes. Options that belong to a SYN (MSS, scale, SACK permitted) are heeded only with syn. Unknown ones are skipped,
+ * ones with a wrong length too; a length that is impossible (0, 1, beyond the header) ends the reading (TOF_BAD).
+ */
+void tcp_options_parse(struct tcp_options *o, const uint8_t *p, uint32_t len, bool syn);

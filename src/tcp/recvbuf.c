@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The receive queue: payload by reference, in order. Small payloads are copied together, else a peer that sends one byte a
+// segment would hold a buffer for each.
+#include <string.h>
+#include <rte_mbuf.h>
+#include "tcp/recvbuf.h"
+#include "tcp/stats.h"
+
+/* Copying so much is cheaper than keeping a buffer for it. */
+#define COALESCE_ALWAYS 128
+
+void recvbuf_charge(struct tcb *tp, uint32_t *memory, uint32_t bytes)
+{
+    *memory += bytes;
+    tp->e->tcp->recv_bytes += bytes;
+}
+
+void recvbuf_uncharge(struct tcb *tp, uint32_t *memory, uint32_t bytes)
+{
+    RTE_ASSERT(*memory >= bytes && tp->e->tcp->recv_bytes >= bytes);
+    *memory -= bytes;
+    tp->e->tcp->recv_bytes -= bytes;
+}
+
+static bool engine_room(const struct tcp_layer *t, uint32_t more)
+{
+    return t->recv_bytes + more <= t->params.recvbytes_limit;
+}
+
+bool recvbuf_room(const struct tcb *tp, const struct rte_mbuf *m)
+{
+    uint32_t more = recvbuf_memory(m);
+    /* One segment in order is always let in: a tiny SO_RCVBUF, or an engine that is full of data out of order, must go on. */
+    return tp->rcv.memory == 0 ||
+           ((uint64_t)tp->rcv.memory + more <= recvbuf_limit(tp) && engine_room(tp->e->tcp, more));
+}
+
+bool recvbuf_room_reass(const struct tcb *tp, const struct rte_mbuf *m)
+{
+    uint32_t more = recvbuf_memory(m);
+    uint64_t held = (uint64_t)tp->rcv.memory + (tp->reass ? tp->reass->memory : 0);
+    return held + more <= recvbuf_limit(tp) && engine_room(tp->e->tcp, more);
+}
+
+struct rte_mbuf *pktchain_skip(struct rte_mbuf *m, uint32_t n)
+{
+    while (m && n >= m->data_len) {
+        struct rte_mbuf *next = m->next;
+        n -= m->data_len;
+        rte_pktmbuf_free_seg(m);
+        m = next;
+    }
+    if (m) {
+        m->data_off = (uint16_t)(m->data_off + n);
+        m->data_len = (uint16_t)(m->data_len - n);
+    }
+    return m;
+}
+
+void pktchain_cut(struct rte_mbuf *m, uint32_t len)
+{
+    for (; m && len > m->data_len; m = m->next)
+        len -= m->data_len;
+    if (!m)
+        return;
+    m->data_len = (uint16_t)len;
+    rte_pktmbuf_free(m->next);
+    m->next = NULL;
+}
+
+/* Copies the first bytes of m behind the last buffer, as far as that is ours alone and has room. */
+static uint32_t fill_last(struct tcb *tp, const struct rte_mbuf *m, uint32_t len)
+{
+    struct rte_mbuf *last = tp->rcv.tail;
+    uint32_t done = 0;
+    if (!last || !RTE_MBUF_DIRECT(last) || rte_mbuf_refcnt_read(last) != 1)
+        return 0;
+    len = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(last));
+    for (; done < len; m = m->next) {
+        uint32_t n = RTE_MIN(len - done, (uint32_t)m->data_len);
+        memcpy(rte_pktmbuf_mtod_offset(last, char *, last->data_len), rte_pktmbuf_mtod(m, const char *), n);
+        last->data_len = (uint16_t)(last->data_len + n);
+        done += n;
+    }
+    tp->rcv.bytes += done;
+    tp->e->tcp->stats->rcvcoalesced += done > 0;
+    return done;
+}
+
+/* Would keeping m hold more than two bytes of buffers for each byte of data? */
+static bool wasteful(const struct tcb *tp, const struct rte_mbuf *m, uint32_t len)
+{
+    if (len <= COALESCE_ALWAYS)
+        return true;
+    uint64_t memory = (uint64_t)tp->rcv.memory + recvbuf_memory(m);
+    return memory > 2 * ((uint64_t)tp->rcv.bytes + len) + RECVBUF_SLACK / 2;
+}
+
+static void hang(struct tcb *tp, struct rte_mbuf *m)
+{
+    struct recvbuf *rb = &tp->rcv;
+    if (rb->tail)
+        rb->tail->next = m;
+    else
+        rb->head = m;
+    rb->tail = m;
+    recvbuf_charge(tp, &rb->memory, recvbuf_seg_memory(m));
+    rb->bytes += m->data_len;
+}
+
+void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
+{
+    struct rte_mbuf *next;
+    if (tp->rcv.tail && wasteful(tp, m, len))
+        m = pktchain_skip(m, fill_last(tp, m, len));
+    for (; m; m = next) {
+        next = m->next;
+        m->next = NULL;
+        m->nb_segs = 1;
+        if (m->data_len == 0)
+            rte_pktmbuf_free_seg(m);
+        else
+            hang(tp, m);
+    }
+}
+
+struct rte_mbuf *recvbuf_take(struct tcb *tp)
+{
+    struct recvbuf *rb = &tp->rcv;
+    struct rte_mbuf *m = rb->head;
+    if (!m)
+        return NULL;
+    rb->head = m->next;
+    if (!rb->head)
+        rb->tail = NULL;
+    m->next = NULL;
+    m->pkt_len = m->data_len;
+    rb->bytes -= m->data_len;
+    recvbuf_uncharge(tp, &rb->memory, recvbuf_seg_memory(m));
+    return m;
+}
+
+void recvbuf_drop(struct tcb *tp, uint32_t n)
+{
+    struct recvbuf *rb = &tp->rcv;
+    while (n > 0 && rb->head->data_len <= n) {
+        n -= rb->head->data_len;
+        rte_pktmbuf_free_seg(recvbuf_take(tp));
+    }
+    if (n > 0) {
+        rb->head->data_off = (uint16_t)(rb->head->data_off + n);
+        rb->head->data_len = (uint16_t)(rb->head->data_len - n);
+        rb->bytes -= n;
+    }
+}
+
+void recvbuf_free(struct tcb *tp)
+{
+    recvbuf_drop(tp, tp->rcv.bytes);
+}
