@@ -7,7 +7,7 @@
 #include "tcp/demux.h"
 #include "tcp/stats.h"
 
-#define TABLE_MIN     1024
+#define TABLE_MIN      1024
 #define MOVE_ON_CHANGE 4 /* buckets moved by an insertion: more than enough to end before the next doubling */
 
 int demux_create(struct tcp_layer *t)

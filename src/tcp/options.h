@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP options as received. Writing them: output.c.
+// TCP options as received (optread.c). Writing them: optwrite.c.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "tcp/stack.h"
 
-#define TCPOPT_EOL            0
-#define TCPOPT_NOP            1
-#define TCPOPT_MAXSEG         2 /* RFC 9293 §3.2 */
-#define TCPOLEN_MAXSEG        4
-#define TCPOPT_WINDOW         3 /* RFC 7323 §2 */
-#define TCPOLEN_WINDOW        3
-#define TCPOPT_SACK_PERMITTED 4 /* RFC 2018 §2 */
+#define TCPOPT_EOL             0
+#define TCPOPT_NOP             1
+#define TCPOPT_MAXSEG          2 /* RFC 9293 §3.2 */
+#define TCPOLEN_MAXSEG         4
+#define TCPOPT_WINDOW          3 /* RFC 7323 §2 */
+#define TCPOLEN_WINDOW         3
+#define TCPOPT_SACK_PERMITTED  4 /* RFC 2018 §2 */
 #define TCPOLEN_SACK_PERMITTED 2
-#define TCPOPT_SACK           5 /* RFC 2018 §3 */
-#define TCPOLEN_SACK_HEAD     2
-#define TCPOLEN_SACK          8 /* one block */
-#define TCPOPT_TIMESTAMP      8 /* RFC 7323 §3 */
-#define TCPOLEN_TIMESTAMP     10
-#define TCPOLEN_TSTAMP_APPA   12 /* with two NOPs before it (RFC 7323 appendix A) */
-#define TCP_MAX_WINSHIFT      14 /* RFC 7323 §2.3 */
+#define TCPOPT_SACK            5 /* RFC 2018 §3 */
+#define TCPOLEN_SACK_HEAD      2
+#define TCPOLEN_SACK           8 /* one block */
+#define TCPOPT_TIMESTAMP       8 /* RFC 7323 §3 */
+#define TCPOLEN_TIMESTAMP      10
+#define TCPOLEN_TSTAMP_APPA    12 /* with two NOPs before it (RFC 7323 appendix A) */
+#define TCP_MAX_WINSHIFT       14 /* RFC 7323 §2.3 */
 
-enum tcp_options_seen { TOF_MSS = 1, TOF_SCALE = 2, TOF_TS = 4, TOF_SACKPERM = 8, TOF_SACK = 16, TOF_BAD = 32 };
+enum tcp_options_seen {
+    TOF_MSS = 1,
+    TOF_SCALE = 2,
+    TOF_TS = 4,
+    TOF_SACKPERM = 8,
+    TOF_SACK = 16,
+    TOF_BAD = 32
+};
 
 struct tcp_options {
     uint8_t seen;   /* TOF_* */

@@ -113,6 +113,8 @@ static const struct sysctl_oid oids[] = {
     BOOL("delayed_ack", delayed_ack, 1, "ACKs wait for a second segment or for delacktime"),
     UINT("delacktime", delacktime_ms, 40, 1, 500, "ms",
          "A delayed ACK waits so long at most (RFC 5681: 500)"),
+    UINT("quickack_bytes", quickack_bytes, 0, 0, 1 << 30, "bytes",
+         "ACKs of a connection's first bytes do not wait: helps a peer in slow start (FreeBSD: none)"),
     UINT("msl", msl_ms, 30000, 1, 10 * 60 * 1000, "ms", "Maximum segment lifetime: TIME-WAIT is twice this"),
     UINT("rexmit_min", rexmit_min_ms, 30, 1, 60000, "ms", "Retransmission timeout at least, before the slop"),
     UINT("rexmit_max", rexmit_max_ms, 64000, 1000, HOUR_MS, "ms", "Retransmission timeout at most"),

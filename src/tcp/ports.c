@@ -48,7 +48,8 @@ static bool covers(const struct ip_addr *any, unsigned flags, const struct ip_ad
     return ip_addr_is_v4(any) ? ip_addr_is_v4(addr) : !ip_addr_is_v4(addr) || !(flags & TCP_BIND_V6ONLY);
 }
 
-static bool conflict(const struct tcb *other, const struct tcb *tp, const struct ip_addr *addr, unsigned flags)
+static bool conflict(const struct tcb *other, const struct tcb *tp, const struct ip_addr *addr,
+                     unsigned flags)
 {
     if (other == tp)
         return false;
@@ -69,10 +70,10 @@ static bool port_conflict(const struct tcp_port *port, const struct tcb *tp, con
     const struct tcb *other;
     if (!port)
         return false;
-    LIST_FOREACH(other, &port->bound, port_link)
+    LIST_FOREACH (other, &port->bound, port_link)
         if (conflict(other, tp, addr, flags))
             return true;
-    LIST_FOREACH(other, &port->conns, port_link)
+    LIST_FOREACH (other, &port->conns, port_link)
         if (conflict(other, tp, addr, flags))
             return true;
     return false;
@@ -129,7 +130,7 @@ int demux_bind(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, uns
 int demux_listen(struct tcb *tp, unsigned flags)
 {
     struct tcb *other;
-    LIST_FOREACH(other, &tp->port->bound, port_link)
+    LIST_FOREACH (other, &tp->port->bound, port_link)
         if (other->state == TCPS_LISTEN && conflict(other, tp, &tp->laddr, flags))
             return -EADDRINUSE;
     tp->bind_flags = (uint16_t)flags;
@@ -157,8 +158,7 @@ struct tcb *demux_find_listener(struct tcp_layer *t, uint32_t hash, const struct
     uint32_t equal = 0;
     if (!port)
         return NULL;
-    LIST_FOREACH(tp, &port->bound, port_link)
-    {
+    LIST_FOREACH (tp, &port->bound, port_link) {
         int s = listener_score(tp, laddr);
         if (s == 0 || s < score)
             continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The reassembly queue: runs of bytes without a gap, sorted, never overlapping or touching. What came first stays.
+// The reassembly queue: runs of bytes without a gap, sorted, never overlapping or touching. What came
+// first stays, except where a later segment covers a whole run.
 #include <rte_mbuf.h>
 #include "base/alloc.h"
 #include "tcp/reassembly.h"
@@ -91,7 +92,7 @@ static void join(struct tcb *tp, struct reass_run *a, struct reass_run *b)
     run_unlink(tp, b);
 }
 
-static void keep(struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, uint32_t len)
+static void keep(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
 {
     struct tcp_stats *st = tp->e->tcp->stats;
     st->rcvoopack++;
@@ -105,14 +106,13 @@ static bool run_add(struct tcb *tp, struct reass_run *prev, struct rte_mbuf *m, 
 {
     struct tcp_layer *t = tp->e->tcp;
     struct reass *r = tp->reass;
-    struct reass_run *run =
-        r->runs < t->params.reass_maxqueuelen ? pool_get(&t->reass_segs) : NULL;
+    struct reass_run *run = r->runs < t->params.reass_maxqueuelen ? pool_get(&t->reass_segs) : NULL;
     if (!run) {
         t->stats->rcvreassfull++;
         rte_pktmbuf_free(m);
         return false;
     }
-    keep(tp, m, seq, len);
+    keep(tp, m, len);
     *run = (struct reass_run){.start = seq, .end = seq + len, .head = m, .tail = chain_end(m)};
     if (prev)
         TAILQ_INSERT_AFTER(&r->order, prev, run, order);
@@ -128,7 +128,7 @@ static void run_place(struct tcb *tp, struct reass_run *prev, struct rte_mbuf *m
 {
     struct reass *r = tp->reass;
     if (prev && prev->end == seq) {
-        keep(tp, m, seq, len);
+        keep(tp, m, len);
         prev->tail->next = m;
         prev->tail = chain_end(m);
         prev->end = seq + len;
@@ -143,41 +143,60 @@ static void run_place(struct tcb *tp, struct reass_run *prev, struct rte_mbuf *m
         join(tp, prev, next);
 }
 
-/*
- * Cuts off what is known already. Returns what is left of m with *seq and *len, or NULL; what lies beyond a run in the middle of m
- * is given up too (its sender repeats it): a segment is taken once. Reports the first known part as a DSACK.
- */
-static struct rte_mbuf *trim_known(struct tcb *tp, struct reass_run *prev, struct rte_mbuf *m, tcp_seq *seq,
-                                   uint32_t *len)
+/* A run that a longer segment covers whole gives way to it. */
+static void run_discard(struct tcb *tp, struct reass_run *run)
 {
-    tcp_seq end = *seq + *len;
-    struct reass_run *next = prev ? TAILQ_NEXT(prev, order) : TAILQ_FIRST(&tp->reass->order);
-    if (prev && seq_gt(prev->end, *seq)) {
-        reass_duplicate(tp, *seq, seq_min(prev->end, end));
-        if (seq_geq(prev->end, end)) {
-            tp->e->tcp->stats->rcvoodup++;
-            touch(tp->reass, prev);
-            rte_pktmbuf_free(m);
-            return NULL;
-        }
-        m = pktchain_skip(m, prev->end - *seq);
-        *seq = prev->end;
+    recvbuf_uncharge(tp, &tp->reass->memory, recvbuf_memory(run->head));
+    rte_pktmbuf_free(run->head);
+    run_unlink(tp, run);
+}
+
+/* What prev has of m's beginning is cut off. NULL when that is all. */
+static struct rte_mbuf *trim_front(struct tcb *tp, struct reass_run *prev, struct rte_mbuf *m, tcp_seq *seq,
+                                   uint32_t len)
+{
+    if (!prev || seq_leq(prev->end, *seq))
+        return m;
+    tcp_seq end = *seq + len;
+    reass_duplicate(tp, *seq, seq_min(prev->end, end));
+    if (seq_geq(prev->end, end)) {
+        tp->e->tcp->stats->rcvoodup++;
+        touch(tp->reass, prev);
+        rte_pktmbuf_free(m);
+        return NULL;
     }
-    if (next && seq_gt(end, next->start)) {
-        reass_duplicate(tp, next->start, seq_min(next->end, end));
-        end = next->start;
-        pktchain_cut(m, end - *seq);
-    }
-    *len = end - *seq;
+    m = pktchain_skip(m, prev->end - *seq);
+    *seq = prev->end;
     return m;
+}
+
+/* Runs that m reaches into: covered ones go, at the last m ends. Returns m's new end. */
+static tcp_seq trim_back(struct tcb *tp, struct reass_run *next, struct rte_mbuf *m, tcp_seq seq, tcp_seq end)
+{
+    while (next && seq_gt(end, next->start)) {
+        struct reass_run *after = TAILQ_NEXT(next, order);
+        if (tp->dsack_start == tp->dsack_end)
+            reass_duplicate(tp, next->start, seq_min(next->end, end));
+        if (seq_geq(next->end, end)) {
+            end = next->start;
+            pktchain_cut(m, end - seq);
+            break;
+        }
+        run_discard(tp, next);
+        next = after;
+    }
+    return end;
 }
 
 static void insert_data(struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, uint32_t len)
 {
     struct reass_run *prev = run_before(tp->reass, seq);
-    m = trim_known(tp, prev, m, &seq, &len);
+    tcp_seq end = seq + len;
+    m = trim_front(tp, prev, m, &seq, len);
     if (!m)
         return;
+    end = trim_back(tp, prev ? TAILQ_NEXT(prev, order) : TAILQ_FIRST(&tp->reass->order), m, seq, end);
+    len = end - seq;
     if (!recvbuf_room_reass(tp, m)) {
         tp->e->tcp->stats->rcvmemdrop++;
         rte_pktmbuf_free(m);
@@ -242,7 +261,7 @@ static const struct reass_run *run_around(const struct tcb *tp, tcp_seq seq)
 {
     const struct reass_run *run;
     if (tp->reass)
-        TAILQ_FOREACH(run, &tp->reass->recent, recent)
+        TAILQ_FOREACH (run, &tp->reass->recent, recent)
             if (seq_leq(run->start, seq) && seq_lt(seq, run->end))
                 return run;
     return NULL;
@@ -262,7 +281,7 @@ unsigned reass_sack_blocks(struct tcb *tp, struct sack_block *out, unsigned max)
     if (first && n < max)
         out[n++] = (struct sack_block){first->start, first->end};
     if (tp->reass)
-        TAILQ_FOREACH(run, &tp->reass->recent, recent)
+        TAILQ_FOREACH (run, &tp->reass->recent, recent)
             if (run != first && n < max)
                 out[n++] = (struct sack_block){run->start, run->end};
     return n;

@@ -68,6 +68,7 @@
     X(rcvbyteafterwin, "bytes", "Data beyond the window")                                                    \
     X(rcvwinprobe, "segments", "Window probes received")                                                     \
     X(rcvafterclose, "segments", "Dropped: data after the application closed (answered by RST)")             \
+    X(rcvafterfin, "segments", "Dropped: data or FIN after the peer's FIN")                                  \
     X(rcvtimewait, "segments", "Dropped: segments in TIME-WAIT")                                             \
     X(rcvoopack, "segments", "Segments out of order that were kept")                                         \
     X(rcvoobyte, "bytes", "Data out of order that was kept")                                                 \

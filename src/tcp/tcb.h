@@ -132,7 +132,7 @@ struct tcb {
     tcp_seq iss, irs;
     tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
     tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
-    tcp_seq snd_sml; /* end of the last small segment sent (Minshall's Nagle) */
+    tcp_seq snd_sml;         /* end of the last small segment sent (Minshall's Nagle) */
     uint32_t max_sndwnd;
     uint32_t challenges;            /* challenge ACKs since challenge_at (RFC 5961 §7) */
     uint64_t challenge_at;          /* ns */

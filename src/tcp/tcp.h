@@ -8,7 +8,8 @@
 
 TAILQ_HEAD(tcb_list, tcb);
 
-/* What the socket floor wants to hear. Called within the receive, wheel or due phase; must not call back into TCP's output. */
+/* What the socket floor wants to hear. Called within the receive, wheel or due phase; must not call back into
+ * TCP's output, and must not close or abort the connection: the caller still has it. */
 struct tcp_upcalls {
     void (*connected)(struct tcb *tp);        /* active open done */
     void (*acceptable)(struct tcb *listener); /* its complete queue grew */
@@ -30,8 +31,9 @@ struct
     tcp_params { /* sysctl net.inet.tcp.*, each with FreeBSD's name and default where it has one: params.c */
     uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
     bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
-        log_in_vain, tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst;
-    uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt;
+        log_in_vain, tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst,
+        blackhole_local;
+    uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt, quickack_bytes;
     uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;
     uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, keepcnt, persmin_ms, persmax_ms, finwait2_timeout_ms;
     uint32_t maxtcb, reass_maxqueuelen, reass_maxsegments, initcwnd_segments, port_first, port_last,
@@ -141,7 +143,7 @@ int demux_listen(struct tcb *tp, unsigned flags);
 int demux_connect(struct tcb *tp);
 int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
 void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
-/* listen.c: the queues of a listening tcb; NULL: no memory. Free: they are empty. */
+/* listen.c: the queues of a listening tcb; NULL: no memory. Free: who is still in them goes too. */
 struct tcp_listen *tcp_listen_new(struct tcb *tp);
 void tcp_listen_free(struct tcb *tp);
 /* rcvtune.c: the application took n bytes; the ACK arithmetic is done (may the send buffer grow?). */
@@ -178,7 +180,7 @@ void tcp_timers_stop(struct tcb *tp);
 void rto_sample(struct tcb *tp, uint64_t rtt_ns);
 void rto_arm(struct tcb *tp, uint64_t now); /* TT_REXMT = now + rto << rxtshift */
 void rto_backoff(struct tcb *tp);
-/* timestamps.c in options.c: our clock, ms + offset */
+/* isn.c: our clock for timestamps, ms + offset */
 uint32_t tcp_ts_now(const struct tcb *tp);
 /* mss.c: maxseg by route MTU, peer's option, TCP_MAXSEG and option bytes; RFC 9293 §3.7.1, RFC 6691 */
 void tcp_mss_update(struct tcb *tp);

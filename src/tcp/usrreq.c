@@ -244,7 +244,8 @@ void tcp_received(struct tcb *tp, uint32_t n)
 int tcp_shutdown_write(struct tcb *tp)
 {
     switch (tp->state) {
-    case TCPS_SYN_RECEIVED:
+    case TCPS_SYN_RECEIVED: /* the FIN waits for ESTABLISHED (RFC 9293 §3.10.4): tcp_established() */
+        break;
     case TCPS_ESTABLISHED:
         tcp_set_state(tp, TCPS_FIN_WAIT_1);
         break;

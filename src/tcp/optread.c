@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Options as they arrive. Writing them: optwrite.c.
 #include <string.h>
 #include <rte_byteorder.h>
 #include <rte_common.h>

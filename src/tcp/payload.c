@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Data and FIN of an acceptable segment (RFC 9293 §3.10.7.4, seventh and eighth step), and when they are acknowledged.
+#include "tcp/input.h"
+#include "tcp/reassembly.h"
+#include "tcp/recvbuf.h"
+#include "tcp/stats.h"
+
+/* RFC 9293 §3.8.6.3, RFC 5681 §4.2: at least every second segment, at once when something is unusual. */
+static void acknowledge(struct tcb *tp, uint32_t len, bool at_once)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    tp->segs_unacked++;
+    if (at_once || (tp->flags & (TF_DELACK | TF_QUICKACK)) || !p->delayed_ack || len > tp->maxseg ||
+        tp->rcv_nxt - tp->irs <= p->quickack_bytes) {
+        tcp_ack_now(tp);
+        return;
+    }
+    tp->flags |= TF_DELACK;
+    tcp_timer_arm(tp, TT_DELACK, tp->e->now + p->delacktime_ms * NS_PER_MS);
+}
+
+/* The segment's data alone; the segment gives it away. */
+static struct rte_mbuf *take_data(struct tcp_segment *s)
+{
+    struct rte_mbuf *m = pktchain_skip(s->m, s->skip);
+    s->m = NULL;
+    pktchain_cut(m, s->len);
+    return m;
+}
+
+static void count_in_order(struct tcb *tp, uint32_t len)
+{
+    struct tcp_stats *st = tp->e->tcp->stats;
+    st->rcvpack++;
+    st->rcvbyte += len;
+    tp->bytes_in += len;
+}
+
+/* Data at rcv_nxt. False: no memory; it comes again. */
+static bool data_in_order(struct tcb *tp, struct tcp_segment *s)
+{
+    struct tcp_stats *st = tp->e->tcp->stats;
+    if (tp->flags & TF_CANTRCVMORE) {
+        st->rcvshutdown += s->len;
+    } else if (!recvbuf_room(tp, s->m)) {
+        st->rcvmemdrop++;
+        return false;
+    } else {
+        recvbuf_append(tp, take_data(s), s->len);
+    }
+    count_in_order(tp, s->len);
+    tp->rcv_nxt += s->len;
+    return true;
+}
+
+/* RFC 9293 §3.10.7.4, eighth step. */
+static void fin_in_order(struct tcb *tp)
+{
+    tp->fin_seq = tp->rcv_nxt++;
+    tcp_ack_now(tp);
+    switch (tp->state) {
+    case TCPS_ESTABLISHED:
+        tcp_set_state(tp, TCPS_CLOSE_WAIT);
+        break;
+    case TCPS_FIN_WAIT_1:
+        tcp_set_state(tp, TCPS_CLOSING);
+        break;
+    case TCPS_FIN_WAIT_2:
+        tcp_time_wait(tp);
+        break;
+    default:
+        break;
+    }
+}
+
+static void out_of_order(struct tcb *tp, struct tcp_segment *s)
+{
+    bool fin = s->flags & RTE_TCP_FIN_FLAG;
+    tcp_ack_now(tp);
+    reass_insert(tp, take_data(s), s->seq, s->len, fin);
+}
+
+/* What waited behind rcv_nxt follows. True: up to the FIN. */
+static bool fill_gap(struct tcb *tp)
+{
+    bool fin;
+    uint32_t bytes = reass_advance(tp, &fin);
+    tp->bytes_in += bytes;
+    tp->e->tcp->stats->rcvbyte += bytes;
+    return fin;
+}
+
+void tcp_input_payload(struct tcb *tp, struct tcp_segment *s)
+{
+    bool fin = s->flags & RTE_TCP_FIN_FLAG;
+    if (TCPS_HAVERCVDFIN(tp->state)) {
+        tp->e->tcp->stats->rcvafterfin++;
+        return;
+    }
+    if (s->seq != tp->rcv_nxt) {
+        out_of_order(tp, s);
+        return;
+    }
+    uint32_t len = s->len;
+    bool gap = tp->reass != NULL;
+    if (len > 0) {
+        if (!data_in_order(tp, s))
+            return;
+        if (gap)
+            fin = fill_gap(tp) || fin;
+        acknowledge(tp, len, gap || fin);
+    }
+    if (fin)
+        fin_in_order(tp);
+    if (fin || tp->rcv.bytes >= tp->rcv.lowat)
+        tp->up->readable(tp);
+}

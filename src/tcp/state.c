@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The connection's life: states, establishment, the ways to end (RFC 9293 §3.3.2), and who frees what. A connection without a
+// socket (an orphan, or one not yet accepted) is freed when it is CLOSED; one with a socket waits for tcp_close().
+#include <errno.h>
+#include "tcp/input.h"
+#include "tcp/reassembly.h"
+#include "tcp/stats.h"
+
+void tcp_set_state(struct tcb *tp, enum tcp_state s)
+{
+    struct tcp_layer *t = tp->e->tcp;
+    t->states[tp->state]--;
+    t->states[s]++;
+    tp->state = s;
+}
+
+/* Leaves the listener's queue that holds it. */
+static void unqueue(struct tcb *tp)
+{
+    struct tcp_listen *l = tp->listener ? tp->listener->listen : NULL;
+    if (!l)
+        return;
+    if (tp->state == TCPS_SYN_RECEIVED) {
+        TAILQ_REMOVE(&l->incomplete, tp, accept_link);
+        l->n_incomplete--;
+    } else {
+        TAILQ_REMOVE(&l->complete, tp, accept_link);
+        l->n_complete--;
+    }
+    tp->listener = NULL;
+}
+
+/* The wire is done with it: out of every table, no timer, nothing to send. What was received can still be read. */
+static void shut(struct tcb *tp)
+{
+    unqueue(tp);
+    tcp_timers_stop(tp);
+    engine_unmark_due(tp->e, &tp->due);
+    demux_remove(tp);
+    sendbuf_fini(&tp->snd);
+    reass_free(tp);
+    tp->e->tcp->stats->closed += tp->state != TCPS_CLOSED;
+    tcp_set_state(tp, TCPS_CLOSED);
+}
+
+void tcp_closed(struct tcb *tp)
+{
+    shut(tp);
+    if (!tp->so)
+        tcp_free(tp);
+}
+
+void tcp_drop(struct tcb *tp, int error)
+{
+    struct tcp_stats *st = tp->e->tcp->stats;
+    if (TCPS_HAVEESTABLISHED(tp->state))
+        st->drops++;
+    else
+        st->conndrops++;
+    /* Why nobody answered is more telling than that nobody did (RFC 1122 §4.2.3.9). */
+    if (error == ETIMEDOUT && tp->softerror)
+        error = tp->softerror;
+    tp->error = error;
+    shut(tp);
+    if (tp->so)
+        tp->up->failed(tp, error);
+    else
+        tcp_free(tp);
+}
+
+void tcp_free(struct tcb *tp)
+{
+    struct tcp_layer *t = tp->e->tcp;
+    shut(tp);
+    if (tp->listen)
+        tcp_listen_free(tp);
+    recvbuf_free(tp);
+    tp->stack->fini(tp, true);
+    if (tp->so)
+        tp->up->detached(tp);
+    t->states[TCPS_CLOSED]--;
+    TAILQ_REMOVE(&t->all, tp, all_link);
+    pool_put(&t->tcbs, tp);
+}
+
+void tcp_established(struct tcb *tp)
+{
+    struct tcp_stats *st = tp->e->tcp->stats;
+    struct tcb *listener = tp->listener;
+    if (listener)
+        unqueue(tp);
+    /* A connection that was closed in SYN-RECEIVED now sends its FIN (RFC 9293 §3.10.4). */
+    tcp_set_state(tp, tp->flags & TF_FIN_QUEUED ? TCPS_FIN_WAIT_1 : TCPS_ESTABLISHED);
+    st->connects++;
+    tp->rxtshift = 0;
+    tcp_timer_stop(tp, TT_REXMT);
+    tp->stack->established(tp);
+    tcp_keepalive_arm(tp);
+    if (listener) {
+        st->accepts++;
+        tp->listener = listener;
+        TAILQ_INSERT_TAIL(&listener->listen->complete, tp, accept_link);
+        listener->listen->n_complete++;
+        listener->up->acceptable(listener);
+    } else {
+        tp->up->connected(tp);
+    }
+}
+
+void tcp_fin_wait_2(struct tcb *tp)
+{
+    tcp_set_state(tp, TCPS_FIN_WAIT_2);
+    /* RFC 9293 §3.3.2 has no end to this state; with nobody left to read, the peer's FIN is not waited for long. */
+    if (tp->flags & TF_ORPHAN)
+        tcp_timer_arm(tp, TT_2MSL, tp->e->now + tp->e->tcp->params.finwait2_timeout_ms * NS_PER_MS);
+}
+
+void tcp_time_wait(struct tcb *tp)
+{
+    tcp_set_state(tp, TCPS_TIME_WAIT);
+    for (int i = 0; i < TT_N; i++)
+        tcp_timer_stop(tp, (enum tcp_timer)i);
+    reass_free(tp);
+    tcp_timer_arm(tp, TT_2MSL, tp->e->now + 2 * tp->e->tcp->params.msl_ms * NS_PER_MS);
+}
