@@ -2,6 +2,7 @@
 // ICMP (RFC 792, RFC 1122 §3.2.2).
 #include <netinet/ip_icmp.h>
 #include <rte_ip.h>
+#include "base/cksum.h"
 #include "base/alloc.h"
 #include "ip/priv.h"
 
@@ -24,9 +25,7 @@ bool icmp_may_send(struct ip_layer *ip)
 
 static uint16_t sum_of(const struct rte_mbuf *m)
 {
-    uint16_t sum = 0;
-    rte_raw_cksum_mbuf(m, 0, m->pkt_len, &sum);
-    return (uint16_t)~sum;
+    return (uint16_t)~cksum_mbuf(m, 0, m->pkt_len);
 }
 
 /* m: an ICMP message without its checksum. Takes m. */

@@ -3,6 +3,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
 #include <rte_ip.h>
+#include "base/cksum.h"
 #include "base/alloc.h"
 #include "ip/priv.h"
 
@@ -14,13 +15,11 @@ static uint16_t sum_of(const struct rte_mbuf *m, const struct ip_addr *src, cons
         uint8_t src[16], dst[16];
         uint32_t len, next;
     } pseudo;
-    uint16_t body = 0;
     memcpy(pseudo.src, src->b, 16);
     memcpy(pseudo.dst, dst->b, 16);
     pseudo.len = rte_cpu_to_be_32(m->pkt_len);
     pseudo.next = rte_cpu_to_be_32(IPPROTO_ICMPV6);
-    rte_raw_cksum_mbuf(m, 0, m->pkt_len, &body);
-    uint32_t sum = (uint32_t)body + rte_raw_cksum(&pseudo, sizeof(pseudo));
+    uint32_t sum = (uint32_t)cksum_mbuf(m, 0, m->pkt_len) + rte_raw_cksum(&pseudo, sizeof(pseudo));
     sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)~sum;
 }

@@ -47,7 +47,7 @@ static struct neigh_chain *chain_of(const struct netif *nif, const struct ip_add
 {
     struct {
         struct ip_addr addr;
-        uint32_t index;
+        uint64_t index; /* as wide as the alignment: no padding is hashed */
     } key = {*addr, nif->index};
     struct link_priv *p = nif->e->link->priv;
 

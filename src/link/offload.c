@@ -6,6 +6,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 #include "base/alloc.h"
+#include "base/cksum.h"
 #include "link/priv.h"
 
 /* tcp_flags */
@@ -60,12 +61,8 @@ static void cksum_l4(struct rte_mbuf *m)
     uint16_t *field = rte_pktmbuf_mtod_offset(
         m, uint16_t *,
         off + (udp ? offsetof(struct rte_udp_hdr, dgram_cksum) : offsetof(struct rte_tcp_hdr, cksum)));
-    uint16_t sum = 0;
-    int rc = rte_raw_cksum_mbuf(m, off, rte_pktmbuf_pkt_len(m) - off, &sum);
 
-    assert(rc == 0);
-    (void)rc;
-    *field = (uint16_t)~sum;
+    *field = (uint16_t)~cksum_mbuf(m, off, rte_pktmbuf_pkt_len(m) - off);
     if (udp && *field == 0) /* RFC 768: zero means none */
         *field = 0xffff;
     m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;

@@ -66,8 +66,8 @@ static uint32_t flow_hash(const struct ip_addr *a, const struct ip_addr *b, uint
 {
     struct {
         struct ip_addr a, b;
-        uint16_t a_port, b_port;
-    } tuple = {*a, *b, a_port, b_port};
+        uint16_t a_port, b_port, none[2]; /* no padding */
+    } tuple = {*a, *b, a_port, b_port, {0, 0}};
 
     return toeplitz_symmetric(&tuple, sizeof(tuple));
 }

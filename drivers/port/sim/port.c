@@ -4,6 +4,7 @@
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
+#include "base/cksum.h"
 #include "port/sim/priv.h"
 
 static uint16_t sim_rx_burst(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
@@ -27,11 +28,11 @@ static void fill_checksum(struct rte_mbuf *m)
     uint16_t off = (uint16_t)(m->l2_len + m->l3_len);
     char *l3 = rte_pktmbuf_mtod_offset(m, char *, m->l2_len);
     struct rte_tcp_hdr *th = rte_pktmbuf_mtod_offset(m, struct rte_tcp_hdr *, off);
-    th->cksum = 0;
     if (m->ol_flags & RTE_MBUF_F_TX_IPV4)
-        th->cksum = rte_ipv4_udptcp_cksum_mbuf(m, (struct rte_ipv4_hdr *)l3, off);
+        th->cksum = rte_ipv4_phdr_cksum((struct rte_ipv4_hdr *)l3, 0);
     else
-        th->cksum = rte_ipv6_udptcp_cksum_mbuf(m, (struct rte_ipv6_hdr *)l3, off);
+        th->cksum = rte_ipv6_phdr_cksum((struct rte_ipv6_hdr *)l3, 0);
+    th->cksum = (uint16_t)~cksum_mbuf(m, off, m->pkt_len - off);
 }
 
 static void finish(struct sim_end *end, struct rte_mbuf *m)

@@ -170,13 +170,22 @@ static inline struct ip_addr v4(uint8_t d)
     return ip_addr_v4(rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, d)));
 }
 
+/* A packet of len zero bytes. */
+static inline struct rte_mbuf *fake_zeros(uint32_t len)
+{
+    struct rte_mbuf *m = rte_pktmbuf_alloc(fake_pool);
+    void *p = m ? rte_pktmbuf_append(m, len) : NULL;
+
+    assert_non_null(p);
+    return p ? memset(p, 0, len), m : NULL;
+}
+
 /* An IPv4 packet from us with len bytes in all. */
 static inline struct rte_mbuf *fake_packet(uint32_t len)
 {
-    struct rte_mbuf *m = rte_pktmbuf_alloc(fake_pool);
-    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_append(m, len);
+    struct rte_mbuf *m = fake_zeros(len);
+    struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
 
-    memset(ip, 0, len);
     ip->version_ihl = 0x45;
     ip->total_length = rte_cpu_to_be_16(len);
     ip->src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 1));
@@ -186,10 +195,9 @@ static inline struct rte_mbuf *fake_packet(uint32_t len)
 /* A frame of the wire with len bytes of payload, all zero. */
 static inline struct rte_mbuf *fake_frame(const struct rte_ether_addr *dst, uint16_t type, uint32_t len)
 {
-    struct rte_mbuf *m = rte_pktmbuf_alloc(fake_pool);
-    struct rte_ether_hdr *eh = (struct rte_ether_hdr *)rte_pktmbuf_append(m, sizeof(*eh) + len);
+    struct rte_mbuf *m = fake_zeros(sizeof(struct rte_ether_hdr) + len);
+    struct rte_ether_hdr *eh = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
 
-    memset(eh, 0, sizeof(*eh) + len);
     eh->dst_addr = *dst;
     eh->src_addr = peer_mac;
     eh->ether_type = rte_cpu_to_be_16(type);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The port over real DPDK devices without hardware: two queues of net_ring back to back, and net_null.
-#include <rte_bus_vdev.h>
+#include <rte_dev.h>
 #include "fake.h"
 #include "port/ethdev/ethdev.h"
 
@@ -8,7 +8,7 @@ static uint16_t vdev(const char *name, const char *args)
 {
     uint16_t id;
 
-    assert_int_equal(rte_vdev_init(name, args), 0);
+    assert_int_equal(rte_eal_hotplug_add("vdev", name, args), 0);
     assert_int_equal(rte_eth_dev_get_port_by_name(name, &id), 0);
     return id;
 }
@@ -18,6 +18,7 @@ static struct port *open_port(uint16_t id, uint16_t queues, uint16_t mtu, char *
     struct rte_mempool *pools[2] = {fake_pool, fake_pool};
     struct ethdev_options opt = {.queues = queues, .mtu = mtu, .pools = pools};
 
+    opt.rx_offloads_off = RTE_ETH_RX_OFFLOAD_SCATTER;
     return ethdev_open(id, &opt, err, 256);
 }
 

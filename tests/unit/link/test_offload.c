@@ -38,12 +38,11 @@ static uint8_t payload_byte(uint32_t i)
 /* A TCP packet as ip_output() leaves it, the payload in pieces of piece bytes behind the headers. */
 static struct rte_mbuf *tcp_packet(bool v6, uint32_t len, uint32_t piece, uint16_t mss, uint8_t flags)
 {
-    struct rte_mbuf *m = rte_pktmbuf_alloc(fake_pool);
     uint16_t l3 = v6 ? 40 : 20;
-    uint8_t *h = (uint8_t *)rte_pktmbuf_append(m, l3 + TCP_LEN);
+    struct rte_mbuf *m = fake_zeros(l3 + TCP_LEN);
+    uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
     struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(h + l3);
 
-    memset(h, 0, l3 + TCP_LEN);
     tcp->src_port = RTE_BE16(80);
     tcp->dst_port = RTE_BE16(5000);
     tcp->sent_seq = RTE_BE32(0xfffff000);
@@ -81,9 +80,9 @@ static struct rte_mbuf *tcp_packet(bool v6, uint32_t len, uint32_t piece, uint16
         tcp->cksum = rte_ipv4_phdr_cksum(ip, m->ol_flags);
     }
     for (uint32_t off = 0; off < len; off += piece) {
-        struct rte_mbuf *p = rte_pktmbuf_alloc(fake_pool);
         uint32_t n = RTE_MIN(piece, len - off);
-        uint8_t *b = (uint8_t *)rte_pktmbuf_append(p, n);
+        struct rte_mbuf *p = fake_zeros(n);
+        uint8_t *b = rte_pktmbuf_mtod(p, uint8_t *);
 
         for (uint32_t i = 0; i < n; i++)
             b[i] = payload_byte(off + i);
@@ -92,7 +91,7 @@ static struct rte_mbuf *tcp_packet(bool v6, uint32_t len, uint32_t piece, uint16
     return m;
 }
 
-static void send(struct rte_mbuf *m)
+static void transmit(struct rte_mbuf *m)
 {
     bool v6 = m->ol_flags & RTE_MBUF_F_TX_IPV6;
 
@@ -155,7 +154,7 @@ static void check_segments(bool v6, uint32_t total, uint16_t mss, uint8_t flags)
 static void tso_in_software_ip4(void **state)
 {
     host(0, 1);
-    send(tcp_packet(false, 20000, 1900, 1448, FLAGS));
+    transmit(tcp_packet(false, 20000, 1900, 1448, FLAGS));
     assert_int_equal(f.n_sent, 14);
     check_segments(false, 20000, 1448, FLAGS);
     assert_int_equal(f.nif->stats.sw_tso, 1);
@@ -165,7 +164,7 @@ static void tso_in_software_ip4(void **state)
 static void tso_in_software_ip6(void **state)
 {
     host(0, 1);
-    send(tcp_packet(true, 30000, 777, 1428, FLAGS));
+    transmit(tcp_packet(true, 30000, 777, 1428, FLAGS));
     check_segments(true, 30000, 1428, FLAGS);
 }
 
@@ -173,14 +172,14 @@ static void tso_in_software_ip6(void **state)
 static void tso_by_reference_when_the_port_sums(void **state)
 {
     host(RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, 8);
-    send(tcp_packet(false, 20000, 1900, 1448, FLAGS));
+    transmit(tcp_packet(false, 20000, 1900, 1448, FLAGS));
     assert_int_equal(f.n_sent, 14);
     assert_int_equal(f.nif->stats.sw_cksum, 0);
     for (unsigned i = 0; i < f.n_sent; i++) {
         struct rte_mbuf *m = f.sent[i];
         struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
         struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
-        uint16_t sum;
+        uint16_t sum = 0;
 
         assert_true(m->nb_segs >= 2);
         assert_true(RTE_MBUF_CLONED(m->next));
@@ -197,7 +196,7 @@ static void tso_by_reference_when_the_port_sums(void **state)
 static void tso_that_fits_one_segment(void **state)
 {
     host(0, 1);
-    send(tcp_packet(false, 100, 100, 1448, FLAGS));
+    transmit(tcp_packet(false, 100, 100, 1448, FLAGS));
     assert_int_equal(f.n_sent, 1);
     check_segments(false, 100, 1448, FLAGS);
 }
@@ -205,7 +204,7 @@ static void tso_that_fits_one_segment(void **state)
 static void tso_left_to_the_port(void **state)
 {
     host(ALL, 16);
-    send(tcp_packet(false, 20000, 2000, 1448, FLAGS));
+    transmit(tcp_packet(false, 20000, 2000, 1448, FLAGS));
     assert_int_equal(f.n_sent, 1);
     assert_true(f.sent[0]->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
     assert_int_equal(f.nif->stats.sw_tso, 0);
@@ -214,7 +213,7 @@ static void tso_left_to_the_port(void **state)
 static void tso_with_more_pieces_than_the_port_takes(void **state)
 {
     host(ALL, 4);
-    send(tcp_packet(false, 20000, 2000, 1448, FLAGS));
+    transmit(tcp_packet(false, 20000, 2000, 1448, FLAGS));
     assert_int_equal(f.n_sent, 14);
     assert_int_equal(f.nif->stats.sw_tso, 1);
 }
@@ -222,8 +221,8 @@ static void tso_with_more_pieces_than_the_port_takes(void **state)
 static void tcp_checksum_in_software(void **state)
 {
     host(0, 8);
-    send(tcp_packet(false, 999, 333, 0, FLAGS));
-    send(tcp_packet(true, 999, 100, 0, FLAGS)); /* 11 pieces: copied too */
+    transmit(tcp_packet(false, 999, 333, 0, FLAGS));
+    transmit(tcp_packet(true, 999, 100, 0, FLAGS)); /* 11 pieces: copied too */
     assert_int_equal(f.n_sent, 2);
     assert_int_equal(f.nif->stats.sw_cksum, 2);
     assert_int_equal(f.nif->stats.sw_linear, 1);
@@ -242,7 +241,7 @@ static void tcp_checksum_in_software(void **state)
 static void checksums_left_to_the_port(void **state)
 {
     host(ALL, 8);
-    send(tcp_packet(false, 999, 333, 0, FLAGS));
+    transmit(tcp_packet(false, 999, 333, 0, FLAGS));
     assert_int_equal(f.nif->stats.sw_cksum, 0);
     assert_true(f.sent[0]->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM);
 }
@@ -250,7 +249,7 @@ static void checksums_left_to_the_port(void **state)
 static void linear_keeps_the_wishes(void **state)
 {
     host(ALL, 2);
-    send(tcp_packet(false, 999, 333, 0, FLAGS));
+    transmit(tcp_packet(false, 999, 333, 0, FLAGS));
     assert_int_equal(f.nif->stats.sw_linear, 1);
     assert_int_equal(f.sent[0]->nb_segs, 1);
     assert_int_equal(f.sent[0]->l4_len, TCP_LEN);
@@ -276,7 +275,7 @@ static void rfc768_udp_zero_checksum(void **state)
     m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4;
     udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, 0);
     *(uint16_t *)(udp + 1) = ~rte_raw_cksum(udp, 8);
-    send(m);
+    transmit(m);
     udp = rte_pktmbuf_mtod_offset(f.sent[0], struct rte_udp_hdr *, 34);
     assert_int_equal(udp->dgram_cksum, 0xffff);
 }
@@ -293,7 +292,7 @@ static void every_failed_allocation_is_counted_and_leaks_nothing(void **state)
 
             fault_countdown = n;
             fault_run = 1;
-            send(m);
+            transmit(m);
             if (fault_countdown <= 0)
                 assert_int_equal(f.nif->stats.drop_tx_nobuf, before + 1);
             fault_countdown = -1;
