@@ -8,6 +8,8 @@
 static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
 {
     bool idle = tp->snd_una == tp->snd_max;
+    if (seq_lt(tp->snd_nxt, tp->snd_max))
+        return true; /* sent before: nothing to wait for */
     if (tp->max_sndwnd > 0 && len >= tp->max_sndwnd / 2)
         return true;
     if (len < left)
@@ -72,19 +74,4 @@ bool tcp_output_ack_due(struct tcb *tp)
     if (grown >= 2u * tp->maxseg && (grown >= hiwat / 4 || wnd <= hiwat / 8 || hiwat <= 8u * tp->maxseg))
         return true;
     return grown > 0 && grown >= hiwat / 2;
-}
-
-void tcp_output_persist(struct tcb *tp)
-{
-    const struct tcp_params *p = &tp->e->tcp->params;
-    if (tcp_timer_armed(tp, TT_PERSIST) || tcp_timer_armed(tp, TT_REXMT))
-        return;
-    uint64_t wait = (tp->srtt + 4 * tp->rttvar) << (tp->persist_shift < 12 ? tp->persist_shift : 12);
-    if (wait < p->persmin_ms * NS_PER_MS)
-        wait = p->persmin_ms * NS_PER_MS;
-    if (wait > p->persmax_ms * NS_PER_MS)
-        wait = p->persmax_ms * NS_PER_MS;
-    if (tp->persist_shift < 12)
-        tp->persist_shift++;
-    tcp_timer_arm(tp, TT_PERSIST, tp->e->now + wait);
 }

@@ -33,8 +33,6 @@ bool tcp_output_fin_due(const struct tcb *tp);
 bool tcp_output_ack_due(struct tcb *tp);
 /* The window to announce: free buffer space, no shrinking, SWS avoidance (RFC 9293 §3.8.6.2.2). */
 uint32_t tcp_receive_window(struct tcb *tp);
-/* Nothing in flight, data waits, window closed: start probing (RFC 9293 §3.8.6.1). */
-void tcp_output_persist(struct tcb *tp);
 
 /* optwrite.c: options of a segment in FreeBSD's order and padding; out has room for 40 bytes. Returns the length, a multiple of 4. */
 unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out);

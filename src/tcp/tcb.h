@@ -124,7 +124,9 @@ struct tcb {
     uint64_t srtt, rttvar, rttmin, rto;
     uint64_t rtt_start; /* send time of rtt_seq when timing without timestamps; 0 = none */
     tcp_seq rtt_seq;
-    uint8_t rxtshift; /* consecutive timeouts */
+    uint64_t stalled_since; /* the wait for an ACK (or an open window) that timers have noticed began; 0 = none */
+    uint8_t rxtshift;       /* backoff of the RTO; goes with the next RTT sample (Karn) */
+    uint8_t rexmits;        /* timeouts in a row without progress */
     uint8_t persist_shift;
     uint16_t softerror;
 

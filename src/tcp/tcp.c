@@ -67,6 +67,8 @@ static int layer_tables(struct tcp_layer *t)
     if (!t->stats)
         return -ENOMEM;
     rc = tcp_stats_register(t);
+    if (rc == 0)
+        rc = tcp_loss_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 
@@ -102,5 +104,6 @@ void tcp_destroy(struct engine *e)
     pool_fini(&t->tcbs);
     pool_fini(&t->reass_segs);
     pool_fini(&t->send.extents);
+    tcp_loss_destroy(t);
     layer_free(t);
 }

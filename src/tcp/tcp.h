@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "tcp/loss/loss.h"
 #include "tcp/stack.h"
 #include "tcp/tcb.h"
 
@@ -48,7 +49,8 @@ struct tcp_layer {
     struct engine *e;
     struct tcp_params params;
     struct tcp_stats *stats;
-    struct pool tcbs, recoveries, reass_segs;
+    struct tcp_loss loss; /* settings, counters and memory of loss/ and cc/ */
+    struct pool tcbs, reass_segs;
     struct sendbuf_pools send;
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */
     uint32_t states[TCP_NSTATES]; /* connections in each state */

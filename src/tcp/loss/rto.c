@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/loss/rto.h"
+#include <errno.h>
+#include <rte_common.h>
+#include "tcp/output.h"
+
+#define GRANULARITY NS_PER_MS /* of the timestamp clock; RFC 6298's G for samples that come from it */
+
+static uint64_t clamp(uint64_t v, uint64_t least, uint64_t most)
+{
+    return v < least ? least : v > most ? most : v;
+}
+
+void rto_init(struct tcb *tp)
+{
+    tp->srtt = tp->rttvar = tp->rttmin = tp->rtt_start = 0;
+    tp->rto = tp->e->tcp->params.rexmit_initial_ms * NS_PER_MS;
+}
+
+void rto_sample(struct tcb *tp, uint64_t rtt)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    tp->e->tcp->loss.stats.rttupdated++;
+    if (tp->srtt == 0) { /* RFC 6298 (2.2) */
+        tp->srtt = rtt;
+        tp->rttvar = rtt / 2;
+    } else { /* (2.3) */
+        uint64_t delta = tp->srtt > rtt ? tp->srtt - rtt : rtt - tp->srtt;
+        tp->rttvar = tp->rttvar - tp->rttvar / 4 + delta / 4;
+        tp->srtt = tp->srtt - tp->srtt / 8 + rtt / 8;
+    }
+    if (tp->srtt == 0)
+        tp->srtt = 1; /* 0 means no sample */
+    if (tp->rttmin == 0 || rtt < tp->rttmin)
+        tp->rttmin = rtt;
+    tp->rxtshift = 0;
+    /* FreeBSD's bounds: at least rexmit_min, plus the slop for the peer's delayed ACKs. */
+    uint64_t rto = tp->srtt + RTE_MAX(GRANULARITY, 4 * tp->rttvar);
+    rto = RTE_MAX(rto, p->rexmit_min_ms * NS_PER_MS) + p->rexmit_slop_ms * NS_PER_MS;
+    tp->rto = RTE_MIN(rto, p->rexmit_max_ms * NS_PER_MS);
+}
+
+uint64_t rtt_acked(struct tcb *tp, const struct tcp_ack *a)
+{
+    uint64_t rtt = 0;
+    if (tp->rtt_start && seq_gt(a->ack, tp->rtt_seq)) {
+        rtt = a->now - tp->rtt_start;
+        tp->rtt_start = 0;
+    } else if (!tp->rtt_start && a->has_ts && a->tsecr && a->acked > 0) {
+        uint32_t ms = tcp_ts_now(tp) - a->tsecr;
+        if (ms < 1000 * 600) /* an echo of the future or of long ago is no measurement */
+            rtt = ms ? ms * NS_PER_MS : GRANULARITY / 2;
+    }
+    return rtt;
+}
+
+uint64_t rto_current(const struct tcb *tp)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    return clamp(tp->rto << RTE_MIN(tp->rxtshift, TCP_MAXRXTSHIFT), p->rexmit_min_ms * NS_PER_MS,
+                 p->rexmit_max_ms * NS_PER_MS);
+}
+
+void rto_arm(struct tcb *tp, uint64_t now)
+{
+    tcp_timer_arm(tp, TT_REXMT, now + rto_current(tp));
+}
+
+void rto_backoff(struct tcb *tp)
+{
+    if (tp->rxtshift < TCP_MAXRXTSHIFT)
+        tp->rxtshift++;
+}
+
+static bool given_up(const struct tcb *tp, uint32_t count, uint32_t limit, uint64_t now)
+{
+    if (tp->user_timeout_ms) /* RFC 5482 */
+        return now - tp->stalled_since >= tp->user_timeout_ms * NS_PER_MS;
+    return count > limit;
+}
+
+bool rto_timeout(struct tcb *tp, uint64_t now)
+{
+    struct tcp_loss *l = &tp->e->tcp->loss;
+    l->stats.rexmttimeo++;
+    if (tp->stalled_since == 0)
+        tp->stalled_since = tp->last_snd ? tp->last_snd : now;
+    tp->rexmits++;
+    if (given_up(tp, tp->rexmits, l->params.rexmit_retries, now)) {
+        l->stats.timeoutdrop++;
+        tcp_output_reset(tp);
+        tcp_drop(tp, ETIMEDOUT);
+        return false;
+    }
+    if (tp->rexmits == TCP_REXMIT_R1)
+        tp->path.gen--; /* look for another way */
+    rto_backoff(tp);
+    tp->rtt_start = 0; /* Karn */
+    return true;
+}
+
+void persist_arm(struct tcb *tp, uint64_t now)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    uint64_t wait = tp->rto << RTE_MIN(tp->persist_shift, TCP_MAXRXTSHIFT);
+    tcp_timer_arm(tp, TT_PERSIST, now + clamp(wait, p->persmin_ms * NS_PER_MS, p->persmax_ms * NS_PER_MS));
+    if (tp->persist_shift < TCP_MAXRXTSHIFT)
+        tp->persist_shift++;
+}
+
+bool persist_timeout(struct tcb *tp, uint64_t now)
+{
+    struct tcp_loss *l = &tp->e->tcp->loss;
+    l->stats.persisttimeo++;
+    if (tp->stalled_since == 0)
+        tp->stalled_since = now;
+    /* RFC 1122 §4.2.2.17: as long as probes are answered the connection stays; orphans are not kept so long. */
+    uint64_t silent = now - RTE_MAX(tp->last_rcv, tp->started);
+    bool orphan_over = (tp->flags & TF_ORPHAN) && tp->persist_shift >= TCP_MAXRXTSHIFT;
+    bool user_over = tp->user_timeout_ms && now - tp->stalled_since >= tp->user_timeout_ms * NS_PER_MS;
+    if (orphan_over || user_over || silent >= l->params.maxpersistidle_ms * NS_PER_MS) {
+        l->stats.persistdrop++;
+        tcp_output_reset(tp);
+        tcp_drop(tp, ETIMEDOUT);
+        return false;
+    }
+    tcp_output_probe(tp, true);
+    persist_arm(tp, now);
+    return true;
+}
