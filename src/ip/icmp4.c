@@ -145,9 +145,7 @@ void icmp4_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t cod
     if (quote > QUOTE_MAX)
         quote = QUOTE_MAX;
     struct icmphdr *icmp = (struct icmphdr *)rte_pktmbuf_append(r, (uint16_t)(sizeof(*icmp) + quote));
-    memset(icmp, 0, sizeof(*icmp));
-    icmp->type = type;
-    icmp->code = code;
+    *icmp = (struct icmphdr){.type = type, .code = code};
     icmp->un.frag.mtu = htons((uint16_t)param);
     memcpy(icmp + 1, h, quote);
     ip->stats.icmp_sent_error++;

@@ -281,7 +281,8 @@ int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mb
     struct rte_mbuf *last = hdr;
     for (uint32_t left = len; left > 0; x = STAILQ_NEXT(x, link), in = 0) {
         while (left > 0 && in < x->len) {
-            uint32_t n = RTE_MIN(RTE_MIN(x->len - in, left), (uint32_t)UINT16_MAX);
+            uint32_t n = RTE_MIN(x->len - in, left);
+            n = RTE_MIN(n, (uint32_t)UINT16_MAX);
             struct rte_mbuf *m = reference(sb, x, in, n);
             if (!m)
                 goto none;

@@ -86,5 +86,6 @@ uint32_t tcp_cc_initial_window(const struct tcb *tp)
     uint32_t segs = tp->e->tcp->params.initcwnd_segments, mss = tp->maxseg;
     if (segs != 10)
         return segs * mss;
-    return RTE_MIN(10 * mss, RTE_MAX(2 * mss, 14600u)); /* RFC 6928 */
+    uint32_t least = RTE_MAX(2 * mss, 14600u);
+    return RTE_MIN(10 * mss, least); /* RFC 6928 */
 }

@@ -97,7 +97,7 @@ static void leave_recovery(struct tcb *tp, tcp_seq ack)
     tp->dupacks = 0;
     /* RFC 6582 §3.2 step 3, the careful way: no burst when little is in flight. */
     if (inflated)
-        tp->cwnd = RTE_MIN(tp->ssthresh, RTE_MAX(flight, (uint32_t)tp->maxseg) + tp->maxseg);
+        tp->cwnd = RTE_MIN(tp->ssthresh, (flight > tp->maxseg ? flight : tp->maxseg) + tp->maxseg);
     tp->cc->event(tp, CC_RECOVERED, flight);
 }
 
@@ -235,7 +235,8 @@ static bool resend(struct tcb *tp)
     uint32_t len;
     if (state(tp)->rexmit_head)
         return resend_head(tp);
-    if (!sack_recovery(tp) || tp->recovery->pipe + tp->maxseg > tp->cwnd || !scoreboard_next(tp, false, &seq, &len))
+    if (!sack_recovery(tp) || tp->recovery->pipe + tp->maxseg > tp->cwnd ||
+        !scoreboard_next(tp, false, &seq, &len))
         return false;
     return send_again(tp, seq, len);
 }
