@@ -6,6 +6,7 @@
 #include <rte_ip.h>
 #include <rte_log.h>
 #include <rte_prefetch.h>
+#include "base/cksum.h"
 #include "tcp/demux.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
@@ -26,13 +27,10 @@ static uint32_t pseudo_sum(const struct pkt_info *info, uint32_t len)
 
 static bool checksum_good(const struct rte_mbuf *m, const struct pkt_info *info)
 {
-    uint16_t payload;
     if ((info->flags & PKT_CKSUM_OK) ||
         (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
         return true;
-    if (rte_raw_cksum_mbuf(m, 0, m->pkt_len, &payload) < 0)
-        return false;
-    return __rte_raw_cksum_reduce(pseudo_sum(info, m->pkt_len) + payload) == 0xffff;
+    return __rte_raw_cksum_reduce(pseudo_sum(info, m->pkt_len) + cksum_mbuf(m, 0, m->pkt_len)) == 0xffff;
 }
 
 static bool header_contiguous(struct rte_mbuf *m, uint32_t len)
