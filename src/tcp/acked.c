@@ -5,22 +5,25 @@
 #include "tcp/input.h"
 #include "tcp/stats.h"
 
-/* RFC 9293 §3.10.7.4: a newer segment, or the same with a newer ACK, or with more window. */
+/*
+ * RFC 9293 §3.10.7.4: a newer segment, or the same with a newer ACK, or (FreeBSD's caution about reordering) with more window.
+ * Returns whether the segment's window differs from the one known before, taken or not: then it is no duplicate ACK.
+ */
 static bool window_update(struct tcb *tp, const struct tcp_segment *s, uint32_t wnd)
 {
+    bool differs = wnd != tp->snd_wnd;
     bool newer = seq_lt(tp->snd_wl1, s->seq) ||
                  (tp->snd_wl1 == s->seq &&
                   (seq_lt(tp->snd_wl2, s->ack) || (tp->snd_wl2 == s->ack && wnd > tp->snd_wnd)));
-    if (!newer)
-        return false;
-    bool changed = wnd != tp->snd_wnd;
-    tp->e->tcp->stats->rcvwinupd += changed && s->len == 0 && s->ack == tp->snd_una;
-    tp->snd_wnd = wnd;
-    tp->snd_wl1 = s->seq;
-    tp->snd_wl2 = s->ack;
-    if (wnd > tp->max_sndwnd)
-        tp->max_sndwnd = wnd;
-    return changed;
+    if (newer) {
+        tp->e->tcp->stats->rcvwinupd += differs && s->len == 0 && s->ack == tp->snd_una;
+        tp->snd_wnd = wnd;
+        tp->snd_wl1 = s->seq;
+        tp->snd_wl2 = s->ack;
+        if (wnd > tp->max_sndwnd)
+            tp->max_sndwnd = wnd;
+    }
+    return differs;
 }
 
 static void count(struct tcb *tp, const struct tcp_ack *a)
