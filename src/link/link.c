@@ -345,6 +345,24 @@ int link_create(struct engine *e)
     return rc;
 }
 
+static int discard_held(struct neigh *n, void *unused)
+{
+    rte_pktmbuf_free_bulk(n->queue, n->n_queued);
+    n->n_queued = 0;
+    return 0;
+}
+
+void link_discard(struct engine *e)
+{
+    struct netif *nif;
+
+    TAILQ_FOREACH (nif, &e->link->netifs, link) {
+        rte_pktmbuf_free_bulk(nif->tx, nif->n_tx);
+        nif->n_tx = 0;
+    }
+    neigh_walk(e, discard_held, NULL);
+}
+
 void link_destroy(struct engine *e)
 {
     struct link_layer *l = e->link;

@@ -130,6 +130,8 @@ struct link_layer {
 /* Makes the layer and its lo0 (no addresses yet). 0 or -errno. */
 int link_create(struct engine *e);
 void link_destroy(struct engine *e);
+/* Drops every packet that waits here: packets refer to memory of the floors above, which may go after that. */
+void link_discard(struct engine *e);
 /* Attaches queue of port as interface name. NULL and errno. */
 struct netif *netif_attach(struct engine *e, struct port *port, uint16_t queue, const char *name);
 /* The interface goes, with its neighbours and queued packets. The port stays the caller's. */

@@ -20,7 +20,9 @@ struct port_ops {
     int (*set_mtu)(struct port *p, uint16_t mtu); /* 0 or -errno; NULL: fixed */
     int (*join)(struct port *p, const struct rte_ether_addr *group,
                 bool on); /* multicast filter; NULL: gets all */
-    void (*close)(struct port *p);
+    /* No more packets either way, and whatever the port still held is freed: before the floors that made those go. NULL: nothing held */
+    void (*stop)(struct port *p);
+    void (*close)(struct port *p); /* gives the rest back */
 };
 
 struct port {

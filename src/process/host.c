@@ -47,5 +47,6 @@ struct engine *host_create(const struct engine_config *config)
 
 void host_destroy(struct engine *e)
 {
+    link_discard(e);
     take_down(e, RTE_DIM(floors));
 }

@@ -109,14 +109,43 @@ static int ethdev_join(struct port *p, const struct rte_ether_addr *group, bool 
     return filter_groups(d);
 }
 
-static void ethdev_close(struct port *p)
+static uint16_t stopped_burst(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+    return 0;
+}
+
+static bool stopped_link_up(struct port *p)
+{
+    return false;
+}
+
+static void stopped_close(struct port *p)
+{
+    mem_free(ethdev_of(p));
+}
+
+static const struct port_ops stopped_ops = {
+    .rx_burst = stopped_burst,
+    .tx_burst = stopped_burst,
+    .link_up = stopped_link_up,
+    .close = stopped_close,
+};
+
+/* Drivers give their packets back at the latest when the device is closed. */
+static void ethdev_stop(struct port *p)
 {
     struct ethdev *d = ethdev_of(p);
 
     if (d->started)
         rte_eth_dev_stop(d->id);
     rte_eth_dev_close(d->id);
-    mem_free(d);
+    p->ops = &stopped_ops;
+}
+
+static void ethdev_close(struct port *p)
+{
+    ethdev_stop(p);
+    mem_free(ethdev_of(p));
 }
 
 static const struct port_ops ethdev_ops = {
@@ -126,6 +155,7 @@ static const struct port_ops ethdev_ops = {
     .link_up = ethdev_link_up,
     .set_mtu = ethdev_set_mtu,
     .join = ethdev_join,
+    .stop = ethdev_stop,
     .close = ethdev_close,
 };
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The life of each engine on its thread: start function, turns, sleep when idle, stop.
+#include <errno.h>
+#include <time.h>
+#include <rte_launch.h>
+#include "engine/control.h"
+#include "process/priv.h"
+#include "socket/socket.h"
+
+/* leat_stop() may be called by a signal handler: it only sets a flag, which each engine finds at the end of its turn. */
+unsigned proc_stop_station(struct engine *e, void *process)
+{
+    struct process *p = process;
+
+    if (__builtin_expect(atomic_load_explicit(&p->stop, memory_order_relaxed), 0))
+        e->stopping = true;
+    return 0;
+}
+
+/* Nothing has happened for idle_turns turns: sleep, but not past the next timer. */
+static void idle(struct engine *e)
+{
+    uint64_t ns = e->params.idle_us * NS_PER_US, next = engine_next(e);
+
+    if (next <= e->now)
+        return;
+    if (next - e->now < ns)
+        ns = next - e->now;
+    e->stats.idle_sleeps++;
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC)},
+              NULL);
+}
+
+static void turns(struct engine *e)
+{
+    uint32_t quiet = 0;
+
+    while (!e->stopping) {
+        if (engine_turn(e) > 0)
+            quiet = 0;
+        else if (++quiet >= e->params.idle_turns && e->params.idle_us)
+            idle(e);
+    }
+}
+
+static int live(struct process *p, struct engine *e)
+{
+    so_set_current(e);
+    if (p->start && p->start(p->start_arg) != 0) {
+        atomic_store(&p->failed, true);
+        atomic_store(&p->stop, true);
+    }
+    turns(e);
+    control_drain(e);
+    return 0;
+}
+
+struct worker {
+    struct process *p;
+    struct engine *e;
+};
+
+static int worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    live(w->p, w->e);
+    so_set_current(NULL);
+    return 0;
+}
+
+int proc_run(struct process *p)
+{
+    struct worker workers[PROC_ENGINES_MAX];
+    int rc = 0;
+
+    for (unsigned i = 1; i < p->n_engines && !rc; i++) {
+        workers[i] = (struct worker){p, p->engines[i].e};
+        rc = rte_eal_remote_launch(worker_main, &workers[i], p->engines[i].lcore);
+    }
+    if (rc)
+        atomic_store(&p->stop, true);
+    else
+        live(p, p->engines[0].e);
+    for (unsigned i = 1; i < p->n_engines; i++)
+        rte_eal_wait_lcore(p->engines[i].lcore);
+    return rc;
+}
