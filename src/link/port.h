@@ -31,14 +31,14 @@ struct port {
     struct rte_ether_addr mac;
     uint16_t mtu; /* of IP, bytes */
     uint16_t mtu_max;
-    uint16_t queues;      /* RX/TX queue pairs */
-    uint64_t tx_offloads; /* RTE_ETH_TX_OFFLOAD_* that are on */
-    uint64_t rx_offloads; /* RTE_ETH_RX_OFFLOAD_* that are on */
-    uint32_t tso_max;     /* bytes of one TSO packet's payload at most; 0 = no TSO */
-    uint16_t tx_seg_max;  /* mbuf segments of one packet at most (1: must be linear) */
-    uint16_t tso_seg_max; /* of a TSO packet; 0: as tx_seg_max */
-    uint16_t reta_size;   /* RSS: entries of reta, 0 = the port does not spread */
-    uint16_t reta[512];   /* queue of (hash % reta_size) */
-    uint8_t rss_key[52];  /* symmetric Toeplitz */
+    uint16_t queues;                 /* RX/TX queue pairs */
+    uint64_t tx_offloads;            /* RTE_ETH_TX_OFFLOAD_* that are on */
+    uint64_t rx_offloads;            /* RTE_ETH_RX_OFFLOAD_* that are on */
+    uint32_t tso_max;                /* bytes of one TSO packet's payload at most; 0 = no TSO */
+    uint16_t tx_seg_max;             /* mbuf segments of one packet at most (1: must be linear) */
+    uint16_t tso_seg_max;            /* of a TSO packet; 0: as tx_seg_max */
+    uint16_t reta_size;              /* RSS: entries of reta, 0 = the port does not spread */
+    uint16_t reta[512];              /* queue of (hash % reta_size) */
+    _Alignas(4) uint8_t rss_key[52]; /* symmetric Toeplitz */
     uint8_t rss_key_len;
 };

@@ -422,7 +422,6 @@ struct spread *spread_create(const struct port *port, uint32_t engines, uint32_t
     s->engines = engines;
     s->queues = RTE_MIN(port->queues, engines);
     s->rss = port->reta_size && s->queues == engines;
-    toeplitz_symmetric_key(s->key, sizeof(s->key));
     if (!rings_create(s, port, ring_size, socket_id)) {
         spread_destroy(s);
         errno = ENOMEM;

@@ -20,7 +20,6 @@ struct spread {
     uint32_t engines; /* sharing the port */
     uint32_t queues;  /* of the port: engines below this number poll one */
     bool rss;         /* the port's own hash decides where TCP goes */
-    uint8_t key[40];  /* of the software hash */
     struct rte_ring
         *rx[SPREAD_ENGINES_MAX]; /* received frames for the engine; any engine puts, the owner takes */
     struct rte_ring *tx[SPREAD_ENGINES_MAX]; /* finished frames to send; NULL where nobody needs it */

@@ -10,8 +10,6 @@
 #include "base/alloc.h"
 #include "process/priv.h"
 
-#define MEMORY_DEFAULT 256 /* MiB without hugepages */
-
 struct eal_user {
     char **args;
     int n;
@@ -96,7 +94,7 @@ static int add_memory(struct process *p, const struct eal_user *u, bool pci)
                "--file-prefix", "--no-shconf"))
         rc = add(p, "%s", "--in-memory");
     if (!huge && !memory)
-        memory = MEMORY_DEFAULT;
+        memory = PROC_MEMORY_DEFAULT;
     if (!rc && memory && !GIVES(u, "-m", "--socket-mem")) {
         rc = add(p, "%s", "-m");
         rc = rc ? rc : add_number(p, "", memory);
@@ -129,14 +127,17 @@ static int build(struct process *p, const char *program, const struct eal_user *
 
 static int start(struct process *p, const char *program, const struct eal_user *u)
 {
+    char **argv;
     int rc;
 
     p->eal_args_room = 24 + u->n + (int)p->config.n_ports;
-    p->eal_args = mem_alloc(p->eal_args_room * sizeof(*p->eal_args));
+    /* Twice: rte_eal_init() exchanges and overwrites pointers. */
+    p->eal_args = mem_alloc(2 * p->eal_args_room * sizeof(*p->eal_args));
     rc = p->eal_args ? build(p, program, u) : -ENOMEM;
     if (rc)
         return proc_error(p, rc, "arguments for DPDK: %s", strerror(-rc));
-    if (rte_eal_init(p->n_eal_args, p->eal_args) < 0)
+    argv = memcpy(p->eal_args + p->eal_args_room, p->eal_args, p->n_eal_args * sizeof(*p->eal_args));
+    if (rte_eal_init(p->n_eal_args, argv) < 0)
         return proc_error(p, -rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
     p->eal_ours = true;
     return 0;

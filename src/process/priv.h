@@ -8,9 +8,10 @@
 #include "link/spread.h"
 #include "process/clock.h"
 
-#define PROC_ENGINES_MAX SPREAD_ENGINES_MAX
-#define PROC_PORTS_MAX   32
-#define PROC_ERROR_LEN   512
+#define PROC_ENGINES_MAX    SPREAD_ENGINES_MAX
+#define PROC_PORTS_MAX      32
+#define PROC_ERROR_LEN      512
+#define PROC_MEMORY_DEFAULT 256 /* MiB without hugepages */
 
 struct proc_engine {
     struct engine *e;

@@ -22,6 +22,7 @@
 #define MBUFS_DEFAULT 32768
 #define MBUFS_MAX     65536 /* more only when asked for by number */
 #define MBUFS_SHARE   60    /* per cent of the memory that packets may have by default */
+#define PAGE          UINT64_C(4096)
 
 static struct process process;
 
@@ -44,19 +45,26 @@ static void entropy(void *arg, void *buf, size_t len)
     }
 }
 
+/* Bytes that one packet buffer takes. Without hugepages a mempool lets no object cross the end of a 4 KiB page. */
+static uint64_t mbuf_cost(const struct process *p)
+{
+    uint64_t size = sizeof(struct rte_mempool_objhdr) + sizeof(struct rte_mbuf) + sizeof(struct pkt_info) +
+                    RTE_PKTMBUF_HEADROOM + p->config.mbuf_size + 2 * RTE_CACHE_LINE_SIZE;
+
+    if (p->hugepages)
+        return size;
+    return size < PAGE ? PAGE / (PAGE / size) : RTE_ALIGN_CEIL(size, PAGE);
+}
+
 static uint32_t mbufs_of(const struct process *p)
 {
-    uint64_t each = p->config.mbuf_size + RTE_PKTMBUF_HEADROOM + sizeof(struct rte_mbuf) +
-                    sizeof(struct pkt_info) + sizeof(struct rte_mempool_objhdr);
-    uint64_t fit;
+    uint64_t memory = p->config.memory ? p->config.memory : PROC_MEMORY_DEFAULT;
+    uint64_t fit = (memory << 20) * MBUFS_SHARE / 100 / mbuf_cost(p) / p->n_engines;
 
     if (p->config.mbufs)
         return p->config.mbufs;
-    if (p->hugepages || !p->eal_ours)
+    if (!p->config.memory && (p->hugepages || !p->eal_ours))
         return MBUFS_DEFAULT;
-    if (!p->config.memory)
-        return RTE_MIN(MBUFS_DEFAULT, (uint32_t)(MBUFS_DEFAULT * 2 / p->n_engines));
-    fit = ((uint64_t)p->config.memory << 20) * MBUFS_SHARE / 100 / each / p->n_engines;
     return (uint32_t)RTE_MIN(fit, (uint64_t)MBUFS_MAX);
 }
 

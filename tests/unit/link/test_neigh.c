@@ -304,7 +304,7 @@ static void ip6_neighbours_are_asked_through_nd(void **state)
 
 static void rfc1112_groups_need_no_question(void **state)
 {
-    struct ip_addr a = ip_addr_v4(rte_cpu_to_be_32(RTE_IPV4(224, 129, 2, 3)));
+    struct ip_addr a = ip_addr_v4(RTE_BE32(0xe0810203));
     struct neigh *n = neigh_get(f.nif, &a);
 
     assert_memory_equal(&n->mac, "\x01\x00\x5e\x01\x02\x03", 6);

@@ -85,7 +85,7 @@ static uint32_t owner(uint8_t from, uint16_t port)
 
 static void toeplitz_is_toeplitz_and_symmetric(void **state)
 {
-    uint8_t key[52];
+    _Alignas(4) uint8_t key[52];
     uint32_t words[9];
     uint8_t tuple[36], back[36];
 
