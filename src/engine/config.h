@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// leat.conf(5): what the process starts with. Read once, before any engine exists; settings are carried to each engine's tree.
+// leat.conf(5): what the process starts with. Read once, before any engine exists; settings are carried to
+// each engine's tree.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,8 +43,8 @@ struct config {
 
 /* Defaults. */
 void config_init(struct config *c);
-/* Reads a file, or text. 0, or -errno and a sentence in err that names place, key, value and what was expected: -ENOENT,
- * -EACCES ... of the file, -EINVAL, -ENOMEM. c is to be freed in any case. */
+/* Reads a file, or text. 0, or -errno and a sentence in err that names place, key, value and what was
+ * expected: -ENOENT, -EACCES ... of the file, -EINVAL, -ENOMEM. c is to be freed in any case. */
 int config_read(struct config *c, const char *path, char *err, size_t errsize);
 int config_parse(struct config *c, const char *text, char *err, size_t errsize);
 /* "NAME=VALUE". 0, -EINVAL, -ENOMEM. */

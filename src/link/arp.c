@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ARP for IPv4 over Ethernet: RFC 826, RFC 1122 §2.3.2; conflicts by RFC 5227. What is learned goes to neigh.c.
+// ARP for IPv4 over Ethernet: RFC 826, RFC 1122 §2.3.2; conflicts by RFC 5227. What is learned goes to
+// neigh.c.
 #include <rte_arp.h>
 #include "base/alloc.h"
 #include "link/priv.h"
@@ -74,8 +75,9 @@ static bool arp_valid(const struct rte_mbuf *m, const struct rte_arp_hdr *arp)
 }
 
 /*
- * RFC 5227 §2.4 (c): an address in use is kept and defended, at most once an interval, for a server that gave up its address
- * to whoever claims it would be too easy to silence. One being probed is given up (§2.1.1).
+ * RFC 5227 §2.4 (c): an address in use is kept and defended, at most once an interval, for a server that
+ * gave up its address to whoever claims it would be too easy to silence. One being probed is given up
+ * (§2.1.1).
  */
 static void arp_conflict(struct netif *nif, const struct ip_addr *addr, enum link_owns how)
 {

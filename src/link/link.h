@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Link layer of one engine: its interfaces (one port queue each), Ethernet, neighbours (ARP; ND uses the same table),
-// and the spreading of packets among engines where the port cannot (spread.c).
+// Link layer of one engine: its interfaces (one port queue each), Ethernet, neighbours (ARP; ND uses the
+// same table), and the spreading of packets among engines where the port cannot (spread.c).
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,9 +17,9 @@ struct spread;    /* spread.h */
 struct link_priv; /* priv.h */
 
 /*
- * What the floors know of a received packet: the private area of each mbuf (pool priv_size = sizeof(struct pkt_info)).
- * ether fills netif; ip fills the rest. From ip upward the mbuf's data starts at the transport header, the IP header lies
- * l3_len bytes before it, and the mbuf ends where the IP packet ends.
+ * What the floors know of a received packet: the private area of each mbuf (pool priv_size = sizeof(struct
+ * pkt_info)). ether fills netif; ip fills the rest. From ip upward the mbuf's data starts at the transport
+ * header, the IP header lies l3_len bytes before it, and the mbuf ends where the IP packet ends.
  */
 struct pkt_info {
     struct netif *netif;
@@ -81,8 +81,8 @@ struct netif {
 TAILQ_HEAD(netif_list, netif);
 
 /*
- * Neighbour: protocol address to link address, for ARP and ND alike. States as RFC 4861 §7.3.2. A pointer stays good while
- * link->neigh_gen stays the same.
+ * Neighbour: protocol address to link address, for ARP and ND alike. States as RFC 4861 §7.3.2. A pointer
+ * stays good while link->neigh_gen stays the same.
  */
 enum neigh_state { NEIGH_INCOMPLETE, NEIGH_REACHABLE, NEIGH_STALE, NEIGH_DELAY, NEIGH_PROBE, NEIGH_STATIC };
 struct neigh {
@@ -118,9 +118,11 @@ struct link_layer {
     void (*nd_solicit)(struct netif *nif, struct neigh *n, bool unicast);
     /* The packets that waited for n could not be delivered: ICMP host unreachable (takes the mbuf) */
     void (*unreachable)(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *dst);
-    /* Is the address this host's on this interface: usable (deprecated too), or still being checked for duplicates */
+    /* Is the address this host's on this interface: usable (deprecated too), or still being checked for
+     * duplicates */
     enum link_owns (*owns)(struct netif *nif, const struct ip_addr *addr);
-    /* Somebody else has the tentative address: the check failed (RFC 5227 §2.1.1). Usable addresses are defended by ARP itself */
+    /* Somebody else has the tentative address: the check failed (RFC 5227 §2.1.1). Usable addresses are
+     * defended by ARP itself */
     void (*duplicate)(struct netif *nif, const struct ip_addr *addr);
     struct link_priv *priv; /* priv.h */
     uint32_t
@@ -155,28 +157,31 @@ struct netif *netif_by_index(struct engine *e, uint32_t index);
 unsigned link_receive(struct engine *e, void *unused);
 unsigned link_transmit(struct engine *e, void *unused);
 
-/* Puts the Ethernet header before m (data at the IP header) and queues it. Takes m. On loopback dst is not looked at and m
- * comes back to ip4_input/ip6_input in the next turn. */
+/* Puts the Ethernet header before m (data at the IP header) and queues it. Takes m. On loopback dst is not
+ * looked at and m comes back to ip4_input/ip6_input in the next turn. */
 void ether_output(struct netif *nif, struct rte_mbuf *m, const struct rte_ether_addr *dst,
                   uint16_t ether_type);
 /* A whole burst of frames from the wire, as if received on nif. Takes them. */
 void ether_input(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
 
-/* Queues a whole frame after doing in software what the port does not offer (TSO, checksums, too many segments). Takes m. */
+/* Queues a whole frame after doing in software what the port does not offer (TSO, checksums, too many
+ * segments). Takes m. */
 void netif_transmit(struct netif *nif, struct rte_mbuf *m);
-/* m (data at the IP header, just put together from fragments) may belong to a flow of another engine: then hands it there
- * and returns true. */
+/* m (data at the IP header, just put together from fragments) may belong to a flow of another engine: then
+ * hands it there and returns true. */
 bool link_redirect(struct netif *nif, struct rte_mbuf *m);
 
 /* Finds or makes the neighbour of nexthop (which must be on nif's link). NULL: table full (counted). */
 struct neigh *neigh_get(struct netif *nif, const struct ip_addr *nexthop);
-/* Sends m (data at the IP header) to the neighbour: at once when its address is known, queued behind the question otherwise. Takes m. */
+/* Sends m (data at the IP header) to the neighbour: at once when its address is known, queued behind the
+ * question otherwise. Takes m. */
 void neigh_output(struct neigh *n, struct rte_mbuf *m);
-/* An answer, or unsolicited news, from the wire (ARP reply, neighbour advertisement). override and solicited as RFC 4861 §7.2.5. */
+/* An answer, or unsolicited news, from the wire (ARP reply, neighbour advertisement). override and
+ * solicited as RFC 4861 §7.2.5. */
 void neigh_update(struct netif *nif, const struct ip_addr *addr, const struct rte_ether_addr *mac,
                   bool solicited, bool override, bool router);
-/* Somebody told us his address by asking (ARP request for us, RFC 826; NS or RS source, RFC 4861 §7.2.3): a new or changed entry
- * becomes STALE. */
+/* Somebody told us his address by asking (ARP request for us, RFC 826; NS or RS source, RFC 4861 §7.2.3): a
+ * new or changed entry becomes STALE. */
 void neigh_learn(struct netif *nif, const struct ip_addr *addr, const struct rte_ether_addr *mac);
 /* The entry if there is one; makes nothing and asks nobody. */
 struct neigh *neigh_find(const struct netif *nif, const struct ip_addr *addr);
@@ -187,11 +192,13 @@ void neigh_remove(struct neigh *n);
 int neigh_walk(struct engine *e, int (*fn)(struct neigh *n, void *arg), void *arg);
 /* TCP had an ACK of new data from there: reachable (RFC 4861 §7.3.1). */
 void neigh_confirm(struct neigh *n);
-/* One gratuitous ARP request, one probe (RFC 5227 §2.3, §2.1.1); the caller's timer repeats them. Silent unless netif_speaks(). */
+/* One gratuitous ARP request, one probe (RFC 5227 §2.3, §2.1.1); the caller's timer repeats them. Silent
+ * unless netif_speaks(). */
 void arp_announce(struct netif *nif, uint32_t addr_be);
 void arp_probe(struct netif *nif, uint32_t addr_be);
 
-/* The engine that receives packets of this flow at this interface (RSS table or software spreading). Ports in network order. */
+/* The engine that receives packets of this flow at this interface (RSS table or software spreading). Ports
+ * in network order. */
 uint32_t link_engine_of_flow(const struct netif *nif, const struct ip_addr *faddr,
                              const struct ip_addr *laddr, uint16_t fport, uint16_t lport);
 /* Bytes of TCP payload one output packet may carry (TSO), 0 = none beyond the MTU. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The neighbour table of both families. ARP (arp.c) and ND (ip/nd.c) only ask and answer; states, timers, waiting packets
-// and the limit against floods are here (RFC 4861 §7.3, RFC 6583).
+// The neighbour table of both families. ARP (arp.c) and ND (ip/nd.c) only ask and answer; states, timers,
+// waiting packets and the limit against floods are here (RFC 4861 §7.3, RFC 6583).
 #include <errno.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
@@ -137,8 +137,9 @@ static bool evictable(const struct neigh *n)
 }
 
 /*
- * Makes room: first entries that strangers made by asking us, then the longest unanswered question, then a known one that
- * is stale. Strangers' own entries only ever replace their like, so they can't push out what we use.
+ * Makes room: first entries that strangers made by asking us, then the longest unanswered question, then a
+ * known one that is stale. Strangers' own entries only ever replace their like, so they can't push out what
+ * we use.
  */
 static bool evict(struct link_priv *p, bool learned)
 {
@@ -250,7 +251,8 @@ static void become_reachable(struct neigh *n)
     arm_ms(n, base / 2 + rng_below(&e->rng, base + 1));
 }
 
-/* Nobody answered: the waiting packets are reported, the entry goes, so the next packet asks anew (RFC 4861 §7.2.2). */
+/* Nobody answered: the waiting packets are reported, the entry goes, so the next packet asks anew (RFC 4861
+ * §7.2.2). */
 static void give_up(struct neigh *n)
 {
     struct link_layer *l = layer_of(n);

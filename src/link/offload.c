@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// In software what a port does not offer: TCP segmentation, transport and IPv4 checksums, packets in one piece.
+// In software what a port does not offer: TCP segmentation, transport and IPv4 checksums, packets in one
+// piece.
 #include <assert.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
@@ -13,7 +14,8 @@
 #define TCP_FIRST_ONLY RTE_TCP_CWR_FLAG /* RFC 3168 §6.1.2: once for a reduction */
 #define TCP_LAST_ONLY  (RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG)
 
-/* Segments of at least so many pieces pay for references; a port that leaves checksums to us reads every byte anyway. */
+/* Segments of at least so many pieces pay for references; a port that leaves checksums to us reads every
+ * byte anyway. */
 #define REFER_SEGS_MIN 4
 
 static uint32_t header_len(const struct rte_mbuf *m)
@@ -53,7 +55,8 @@ bool offload_needed(const struct port *port, const struct rte_mbuf *m)
     return m->nb_segs > port->tx_seg_max || !l4_offered(port, m) || !ip_offered(port, m);
 }
 
-/* The field holds the pseudo header's sum, so the sum over the transport packet is all there is to do (RFC 1071). */
+/* The field holds the pseudo header's sum, so the sum over the transport packet is all there is to do (RFC
+ * 1071). */
 static void cksum_l4(struct rte_mbuf *m)
 {
     uint32_t off = m->l2_len + m->l3_len;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The driver interface of the wire: a port has queues, each owned by one engine. Implemented by drivers/port/ethdev (any
-// DPDK port) and drivers/port/sim (the simulated wire). Send tags (NIC TLS, pacing) will be added here.
+// The driver interface of the wire: a port has queues, each owned by one engine. Implemented by
+// drivers/port/ethdev (any DPDK port) and drivers/port/sim (the simulated wire). Send tags (NIC TLS,
+// pacing) will be added here.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,17 +11,20 @@
 struct port;
 
 struct port_ops {
-    /* As rte_eth_rx_burst: received packets, whole Ethernet frames, checksum result in ol_flags when offloaded. */
+    /* As rte_eth_rx_burst: received packets, whole Ethernet frames, checksum result in ol_flags when
+     * offloaded. */
     uint16_t (*rx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
     /* As rte_eth_tx_burst: takes the first so many, the rest stays the caller's. */
     uint16_t (*tx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
-    /* As rte_eth_tx_prepare: returns how many from the first are fit to send; the next one never will be. NULL: all are. */
+    /* As rte_eth_tx_prepare: returns how many from the first are fit to send; the next one never will be.
+     * NULL: all are. */
     uint16_t (*tx_prepare)(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
     bool (*link_up)(struct port *p);
     int (*set_mtu)(struct port *p, uint16_t mtu); /* 0 or -errno; NULL: fixed */
     int (*join)(struct port *p, const struct rte_ether_addr *group,
                 bool on); /* multicast filter; NULL: gets all */
-    /* No more packets either way, and whatever the port still held is freed: before the floors that made those go. NULL: nothing held */
+    /* No more packets either way, and whatever the port still held is freed: before the floors that made
+     * those go. NULL: nothing held */
     void (*stop)(struct port *p);
     void (*close)(struct port *p); /* gives the rest back */
 };

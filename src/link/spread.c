@@ -25,7 +25,8 @@ void toeplitz_symmetric_key(uint8_t *key, uint32_t len)
         key[i] = i & 1 ? 0x5a : 0x6d;
 }
 
-/* The key repeats every 16 bits, so a data bit's 32-bit window depends on its place in its 16-bit word only. */
+/* The key repeats every 16 bits, so a data bit's 32-bit window depends on its place in its 16-bit word
+ * only. */
 uint32_t toeplitz_symmetric(const void *tuple, uint32_t len)
 {
     const uint8_t *p = tuple;
@@ -61,7 +62,8 @@ static uint32_t port_hash(const struct port *port, const struct ip_addr *faddr, 
     return rte_softrss(tuple, n, port->rss_key);
 }
 
-/* Symmetric, so the order is free; and zero words of mapped IPv4 addresses cancel out as ::ffff: does against itself. */
+/* Symmetric, so the order is free; and zero words of mapped IPv4 addresses cancel out as ::ffff: does
+ * against itself. */
 static uint32_t flow_hash(const struct ip_addr *a, const struct ip_addr *b, uint16_t a_port, uint16_t b_port)
 {
     struct {
@@ -325,8 +327,8 @@ unsigned spread_receive(struct netif *nif)
 }
 
 /*
- * The owner of the queue will free the packet on his thread. Buffers count their references atomically, but what frees
- * external memory (an extent's end) belongs to this engine: such packets are copied.
+ * The owner of the queue will free the packet on his thread. Buffers count their references atomically, but
+ * what frees external memory (an extent's end) belongs to this engine: such packets are copied.
  */
 static struct rte_mbuf *detach_from_engine(struct netif *nif, struct rte_mbuf *m)
 {

@@ -7,8 +7,8 @@
 
 #define SYNC_NS  (100 * NS_PER_MS)
 #define READINGS 3
-/* Differences are worked off over the next period, but the clock runs at no less than half and no more than twice its speed. Beyond
- * this (the machine slept) it jumps forward. */
+/* Differences are worked off over the next period, but the clock runs at no less than half and no more than
+ * twice its speed. Beyond this (the machine slept) it jumps forward. */
 #define JUMP_NS (50 * NS_PER_MS)
 
 static uint64_t rate_of(uint64_t ns, uint64_t ticks)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An engine's clock: the time-stamp counter, steered so that it neither drifts from CLOCK_MONOTONIC nor ever steps back.
+// An engine's clock: the time-stamp counter, steered so that it neither drifts from CLOCK_MONOTONIC nor
+// ever steps back.
 #pragma once
 #include <stdint.h>
 

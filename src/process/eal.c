@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DPDK's EAL: by default without hugepages, PCI devices or shared files, so that anybody can run it; what the user asks for wins.
+// DPDK's EAL: by default without hugepages, PCI devices or shared files, so that anybody can run it; what
+// the user asks for wins.
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -167,7 +168,8 @@ int proc_eal_start(struct process *p, const char *program, char **user, int n_us
     struct eal_user u = {user, n_user};
     int rc = 0;
 
-    /* No lcore is known before rte_eal_init(): the program may have called it, and then its devices are used. */
+    /* No lcore is known before rte_eal_init(): the program may have called it, and then its devices are
+     * used. */
     if (rte_lcore_count() == 0)
         rc = start(p, program, &u);
     return rc ? rc : find_lcores(p);

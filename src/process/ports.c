@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every DPDK device that the configuration names (all, if it names none) becomes an interface of every engine.
+// Every DPDK device that the configuration names (all, if it names none) becomes an interface of every
+// engine.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static const struct config_port *config_of(const struct process *p, uint16_t id,
     return NULL;
 }
 
-/* An interface is called like its device ("tap0"), or "eth<n>" where that is an address on a bus or too long. */
+/* An interface is called like its device ("tap0"), or "eth<n>" where that is an address on a bus or too
+ * long. */
 static void interface_name(struct proc_port *pp, uint16_t id, const char *device)
 {
     if (strncmp(device, "net_", 4) == 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The process: what leat_init() makes and leat_fini() gives back. The one place with state that is not an engine's.
+// The process: what leat_init() makes and leat_fini() gives back. The one place with state that is not an
+// engine's.
 #pragma once
 #include <stdatomic.h>
 #include "engine/config.h"
@@ -49,7 +50,8 @@ int proc_error(struct process *p, int rc, const char *fmt, ...) __attribute__((f
 
 /* sysctlbyname.c: where leat_sysctl_error() of this thread looks, PROC_ERROR_LEN bytes. */
 char *proc_reason(void);
-/* arguments.c: leat's own into the configuration; *eal and *n_eal: the EAL's, within argv; returns what leat_init() does. */
+/* arguments.c: leat's own into the configuration; *eal and *n_eal: the EAL's, within argv; returns what
+ * leat_init() does. */
 int proc_arguments(struct process *p, int argc, char **argv, char ***eal, int *n_eal);
 /* eal.c: starts the EAL, or adopts one that the program has started; finds the lcores. 0 or -errno. */
 int proc_eal_start(struct process *p, const char *program, char **user, int n_user);

@@ -45,7 +45,8 @@ static void entropy(void *arg, void *buf, size_t len)
     }
 }
 
-/* Bytes that one packet buffer takes. Without hugepages a mempool lets no object cross the end of a 4 KiB page. */
+/* Bytes that one packet buffer takes. Without hugepages a mempool lets no object cross the end of a 4 KiB
+ * page. */
 static uint64_t mbuf_cost(const struct process *p)
 {
     uint64_t size = sizeof(struct rte_mempool_objhdr) + sizeof(struct rte_mbuf) + sizeof(struct pkt_info) +

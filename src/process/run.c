@@ -7,7 +7,8 @@
 #include "process/priv.h"
 #include "socket/socket.h"
 
-/* leat_stop() may be called by a signal handler: it only sets a flag, which each engine finds at the end of its turn. */
+/* leat_stop() may be called by a signal handler: it only sets a flag, which each engine finds at the end of
+ * its turn. */
 unsigned proc_stop_station(struct engine *e, void *process)
 {
     struct process *p = process;

@@ -239,7 +239,8 @@ static void choose_offloads(struct opening *o)
     o->d->port.rx_offloads = o->conf.rxmode.offloads;
 }
 
-/* Segments of one packet. Drivers without a limit of their own copy or gather; 0 and the type's maximum mean that. */
+/* Segments of one packet. Drivers without a limit of their own copy or gather; 0 and the type's maximum
+ * mean that. */
 static uint16_t seg_limit(uint16_t reported)
 {
     return reported == 0 || reported == UINT16_MAX ? SEGS_DEFAULT : reported;
@@ -352,8 +353,8 @@ static int configure(struct opening *o)
     return setup_queues(o);
 }
 
-/* net_tap gives its kernel interface the port's own address, so neither end would answer the other: ours is its neighbour. The
- * device has no filter, and setting its address would change the kernel's too. */
+/* net_tap gives its kernel interface the port's own address, so neither end would answer the other: ours is
+ * its neighbour. The device has no filter, and setting its address would change the kernel's too. */
 static void own_address(struct ethdev *d)
 {
     if (strcmp(d->info.driver_name, "net_tap") == 0)

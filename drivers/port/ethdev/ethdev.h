@@ -14,7 +14,8 @@ struct ethdev_options {
     struct rte_mempool *const *pools; /* one per queue: received packets; private area of struct pkt_info */
 };
 
-/* Configures and starts device port_id. NULL and errno, and a sentence in err that names the device and what it refused. */
+/* Configures and starts device port_id. NULL and errno, and a sentence in err that names the device and
+ * what it refused. */
 struct port *ethdev_open(uint16_t port_id, const struct ethdev_options *opt, char *err, size_t errsize);
 /* DPDK's number of the device. */
 uint16_t ethdev_id(const struct port *p);

@@ -11,7 +11,8 @@
 #include "base/units.h"
 #include "process/clock.h"
 
-/* A counter of real_hz that is believed to have said_hz, for ten minutes; returns the worst error after the first second. */
+/* A counter of real_hz that is believed to have said_hz, for ten minutes; returns the worst error after the
+ * first second. */
 static uint64_t run(uint64_t real_hz, uint64_t said_hz)
 {
     struct clock c;
