@@ -16,6 +16,8 @@
 static const struct sysctl_oid link_oids[] = {
     P("txq_max", txq_max, SYSCTL_RW, 1024, 1, NETIF_TX_MAX, "packets",
       "Packets that may wait for a port to take them"),
+    P("sw_tso_max", sw_tso_max, SYSCTL_RW, 0, 0, 65000, "bytes",
+      "Payload of one TCP packet that software cuts for a port without TSO; 0 leaves cutting to TCP"),
     P("ether.inet.max_entries", max_entries, SYSCTL_RW, 4096, 16, 1 << 20, "entries",
       "Neighbours known at most, IPv4 and IPv6 together"),
     P("ether.inet.maxtries", maxtries, SYSCTL_RW, 5, 1, 100, "", "Questions before a host is unreachable"),
@@ -262,7 +264,9 @@ struct netif *netif_by_index(struct engine *e, uint32_t index)
 
 uint32_t netif_tso_max(const struct netif *nif)
 {
-    return nif->loopback ? 0 : nif->port->tso_max;
+    if (nif->loopback)
+        return 0;
+    return nif->port->tso_max ? nif->port->tso_max : nif->e->link->priv->params.sw_tso_max;
 }
 
 static void drop_down(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)

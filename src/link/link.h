@@ -201,5 +201,6 @@ void arp_probe(struct netif *nif, uint32_t addr_be);
  * in network order. */
 uint32_t link_engine_of_flow(const struct netif *nif, const struct ip_addr *faddr,
                              const struct ip_addr *laddr, uint16_t fport, uint16_t lport);
-/* Bytes of TCP payload one output packet may carry (TSO), 0 = none beyond the MTU. */
+/* Bytes of TCP payload one output packet may carry (TSO, of the port or net.link.sw_tso_max), 0 = none beyond the
+ * MTU. */
 uint32_t netif_tso_max(const struct netif *nif);

@@ -9,6 +9,7 @@
 
 struct link_params {                /* sysctl net.link.* */
     uint32_t txq_max;               /* packets waiting for a port */
+    uint32_t sw_tso_max;            /* bytes of payload; 0: off */
     uint32_t max_entries;           /* net.link.ether.inet.*, both families */
     uint32_t maxtries, umaxtries;   /* questions to the group, to the address we know */
     uint32_t maxhold;               /* packets that wait behind a question */

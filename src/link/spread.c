@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Shares a port's packets out among engines, see spread.h.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <rte_icmp.h>
 #include <rte_ip.h>
@@ -382,26 +383,27 @@ unsigned spread_transmit(struct netif *nif)
     return n;
 }
 
-static struct rte_ring *ring_new(const struct port *port, const char *way, uint32_t i, uint32_t size,
+/* Names must differ within the process: the address of s does. */
+static struct rte_ring *ring_new(const struct spread *s, const char *way, uint32_t i, uint32_t size,
                                  unsigned flags, int socket_id)
 {
-    char name[RTE_RING_NAMESIZE + 8];
+    char name[RTE_RING_NAMESIZE];
+    int len = snprintf(name, sizeof(name), "%s%u_%" PRIxPTR, way, i, (uintptr_t)s);
 
-    snprintf(name, sizeof(name), "lk_%.2s_%.12s_%u", way, port->name, i & 0xff);
-    return fault_now() ? NULL : rte_ring_create(name, size, socket_id, flags);
+    return fault_now() || len >= (int)sizeof(name) ? NULL : rte_ring_create(name, size, socket_id, flags);
 }
 
-static bool rings_create(struct spread *s, const struct port *port, uint32_t size, int socket_id)
+static bool rings_create(struct spread *s, uint32_t size, int socket_id)
 {
     for (uint32_t i = 0; i < s->engines; i++) {
-        s->rx[i] = ring_new(port, "rx", i, size, RING_F_SC_DEQ, socket_id);
+        s->rx[i] = ring_new(s, "rx", i, size, RING_F_SC_DEQ, socket_id);
         if (!s->rx[i])
             return false;
     }
     for (uint32_t i = 0; i < s->queues && i + s->queues < s->engines; i++) {
         bool one = i + 2 * s->queues >= s->engines;
 
-        s->tx[i] = ring_new(port, "tx", i, size, RING_F_SC_DEQ | (one ? RING_F_SP_ENQ : 0), socket_id);
+        s->tx[i] = ring_new(s, "tx", i, size, RING_F_SC_DEQ | (one ? RING_F_SP_ENQ : 0), socket_id);
         if (!s->tx[i])
             return false;
     }
@@ -424,7 +426,7 @@ struct spread *spread_create(const struct port *port, uint32_t engines, uint32_t
     s->engines = engines;
     s->queues = RTE_MIN(port->queues, engines);
     s->rss = port->reta_size && s->queues == engines;
-    if (!rings_create(s, port, ring_size, socket_id)) {
+    if (!rings_create(s, ring_size, socket_id)) {
         spread_destroy(s);
         errno = ENOMEM;
         return NULL;
