@@ -23,9 +23,9 @@ struct so_layer;   /* socket/socket.h */
 struct engine_env {
     uint64_t (*clock)(void *arg);                      /* monotonic, ns */
     void (*entropy)(void *arg, void *buf, size_t len); /* called at creation only */
-    /* One step of the world while a call waits: NULL on a real engine, which takes a turn; the simulator moves all nodes and links.
-     * until: virtual time not to pass. */
-    void (*step)(void *arg, struct engine *e, uint64_t until);
+    /* One step of the world while a call waits: NULL on a real engine, which takes a turn; the simulator moves all hosts and
+     * links. until: virtual time not to pass. False: nothing will ever happen. */
+    bool (*step)(void *arg, struct engine *e, uint64_t until);
     void *arg;
 };
 

@@ -45,8 +45,7 @@ static void solicit_routers(struct netif *nif)
     }
     struct nd_router_solicit *rs = (struct nd_router_solicit *)rte_pktmbuf_append(m, sizeof(*rs) + 8);
     uint8_t *option = (uint8_t *)(rs + 1);
-    memset(rs, 0, sizeof(*rs));
-    rs->nd_rs_type = ND_ROUTER_SOLICIT;
+    *rs = (struct nd_router_solicit){.nd_rs_type = ND_ROUTER_SOLICIT};
     option[0] = ND_OPT_SOURCE_LINKADDR;
     option[1] = 1;
     memcpy(option + 2, nif->mac.addr_bytes, 6);

@@ -2,8 +2,12 @@
 // Sockets of one engine: descriptor table, the calls of <leat/leat.h>, readiness for epoll, kqueue and poll.
 #pragma once
 #include <stdbool.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include "base/pool.h"
 #include "base/queue.h"
 #include "engine/engine.h"
@@ -43,8 +47,10 @@ struct socket {
     uint16_t family;  /* AF_INET, AF_INET6 */
     uint16_t opts;    /* SOO_* */
     int error;        /* SO_ERROR, positive errno; cleared when read */
-    bool connecting, connected, listening, eof, cant_send;
-    int linger_s;        /* -1: SO_LINGER off */
+    bool connecting, connected, listening, cant_read, cant_send;
+    uint32_t
+        serial;   /* of this use of the structure: what was lent to an earlier one is not given back to it */
+    int linger_s; /* -1: SO_LINGER off */
     uint32_t bind_flags; /* TCP_BIND_* */
     struct timeval rcvtimeo, sndtimeo;
     struct ip_addr laddr, faddr; /* remembered past the connection's end for getpeername and logs */
@@ -84,7 +90,8 @@ struct so_layer {
     struct so_stats stats;
     struct fd_slot *fds;
     uint32_t n_fds, fd_hint; /* size of the table; no free slot below the hint */
-    struct pool sockets;
+    struct pool sockets, epolls, items, kqueues, knotes, completions;
+    uint32_t n_files, serial;
     struct sendfile_layer *sendfile; /* made by the first sendfile; sendfile.c frees it */
     int (*loop)(void *arg);          /* leat_run()'s */
     void *loop_arg;
@@ -117,9 +124,53 @@ static inline void file_unwatch(struct watch *w)
 }
 /* One reference less (a descriptor closed, a waiting call done); the last closes the file. fd.c */
 void file_put(struct file *f);
+/* A new file with no descriptor yet. */
+void file_init(struct file *f, const struct file_ops *ops, struct so_layer *l);
 /* Tells all watches. */
 void file_notify(struct file *f, uint32_t events);
 
 /* Runs the engine (or, in the simulator, the world) without the application's loop until ready(arg) or the deadline (ns,
  * TIME_NEVER: none). 0, -ETIMEDOUT, -EINTR (engine stopping). wait.c */
 int so_wait(struct engine *e, bool (*ready)(void *arg), void *arg, uint64_t deadline);
+
+/* socket.c */
+struct socket *socket_new(struct so_layer *l, uint16_t family); /* without a tcb; NULL: limit */
+void socket_take(struct socket *so, struct tcb *tp);            /* an accepted connection */
+extern const struct tcp_upcalls socket_upcalls;
+bool socket_eof(const struct socket *so); /* nothing more will be read */
+int socket_take_error(struct socket *so); /* 0 or -errno; clears it */
+
+/* What most calls begin with: the engine, its layer and the socket. NULL with errno set. api.c */
+struct so_layer *api_layer(void);
+struct socket *api_socket(int fd);
+/* 0 or more as it is; -errno to -1 and errno. */
+static inline int64_t api_result(int64_t r)
+{
+    if (r >= 0)
+        return r;
+    errno = (int)-r;
+    return -1;
+}
+static inline bool socket_waits(const struct socket *so, int flags)
+{
+    return !(so->file.flags & O_NONBLOCK) && !(flags & MSG_DONTWAIT);
+}
+/* Deadline of a call that may wait as long as SO_RCVTIMEO or SO_SNDTIMEO says. */
+uint64_t socket_deadline(const struct socket *so, const struct timeval *limit);
+
+/* addr.c: 0 or -errno. Port in network order. */
+int sockaddr_read(const struct socket *so, const struct sockaddr *sa, socklen_t len, struct ip_addr *addr,
+                  uint16_t *port, uint32_t *scope);
+/* Writes what fits and the full length, as POSIX has it. */
+void sockaddr_write(const struct socket *so, const struct ip_addr *addr, uint16_t port, uint32_t scope,
+                    struct sockaddr *sa, socklen_t *len);
+
+/* recv.c, send.c: 0 and more, or -errno */
+int64_t socket_recv(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
+int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
+/* Each makes the pools of its own structures. */
+void epoll_pools(struct so_layer *l);
+void kqueue_pools(struct so_layer *l);
+void zerocopy_pools(struct so_layer *l);
+/* epoll.c, kqueue.c */
+extern const struct file_ops socket_ops, epoll_ops, kqueue_ops;

@@ -48,7 +48,8 @@ bool tcp_output_fin_due(const struct tcb *tp)
 uint32_t tcp_receive_window(struct tcb *tp)
 {
     const struct tcp_layer *t = tp->e->tcp;
-    uint32_t space = tp->rcv.bytes >= tp->rcv.hiwat ? 0 : tp->rcv.hiwat - tp->rcv.bytes;
+    uint32_t held = tp->rcv.bytes + tp->rcv.lent;
+    uint32_t space = held >= tp->rcv.hiwat ? 0 : tp->rcv.hiwat - held;
     /* Buffers of the engine run out: everybody gets little, nobody nothing. */
     if (t->recv_bytes > t->params.recvbytes_limit / 4 * 3 && space > 4u * tp->maxseg)
         space = 4u * tp->maxseg;

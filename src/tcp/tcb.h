@@ -74,6 +74,7 @@ struct recvbuf {
         *tail;      /* payload in order, one mbuf chain linked by next: packet boundaries are not kept */
     uint32_t bytes; /* ready for the application */
     uint32_t hiwat; /* limit (SO_RCVBUF, auto-tuned) */
+    uint32_t lent;     /* bytes the application has on loan (zero copy): they count against hiwat */
     uint32_t lowat; /* SO_RCVLOWAT */
     uint32_t
         memory; /* bytes of buffers held (mbuf sizes): bounded by 2 * hiwat, else small segments would cost without limit */

@@ -93,13 +93,18 @@ int tcp_create(struct engine *e)
     return 0;
 }
 
+void tcp_quiesce(struct engine *e)
+{
+    struct tcb *tp;
+    ip_register(e, IPPROTO_TCP, NULL);
+    while ((tp = TAILQ_FIRST(&e->tcp->all)) != NULL)
+        tcp_free(tp);
+}
+
 void tcp_destroy(struct engine *e)
 {
     struct tcp_layer *t = e->tcp;
-    struct tcb *tp;
-    ip_register(e, IPPROTO_TCP, NULL);
-    while ((tp = TAILQ_FIRST(&t->all)) != NULL)
-        tcp_free(tp);
+    tcp_quiesce(e);
     demux_destroy(t);
     pool_fini(&t->tcbs);
     pool_fini(&t->reass_segs);

@@ -69,6 +69,8 @@ int tcp_cc_names(char *buf, size_t size);
 int tcp_create(struct engine *e);
 /* Aborts what is left without a word on the wire and frees it. */
 void tcp_destroy(struct engine *e);
+/* Only the first half: no connection is left, and what they held has been released. */
+void tcp_quiesce(struct engine *e);
 
 /*
  * For the socket floor. All return 0 or -errno.

@@ -130,10 +130,10 @@ static void node_entropy(void *arg, void *buf, size_t len)
         ((uint8_t *)buf)[i] = (uint8_t)rng_u64(&n->entropy);
 }
 
-static void node_step(void *arg, struct engine *e, uint64_t until)
+static bool node_step(void *arg, struct engine *e, uint64_t until)
 {
     struct sim_node *n = arg;
-    sim_step(n->sim, until);
+    return sim_step(n->sim, until);
 }
 
 static void simulated_settings(struct engine *e)
@@ -329,7 +329,7 @@ bool sim_step(struct sim *s, uint64_t until)
 {
     uint64_t t = next_event(s);
     if (t > until) {
-        if (until > s->now && until != TIME_NEVER)
+        if (until != TIME_NEVER && until > s->now)
             s->now = until;
         return false;
     }
@@ -403,10 +403,20 @@ static void link_free(struct sim_link *l)
     free(l);
 }
 
+static void world_stop(struct sim *s)
+{
+    while (s->n_heap > 0) {
+        struct sim_flight f = heap_take(s);
+        rte_pktmbuf_free(f.m);
+        rte_pktmbuf_free(f.held);
+    }
+}
+
 int64_t sim_destroy(struct sim *s)
 {
     struct sim_node *n;
     struct sim_link *l;
+    world_stop(s); /* packets under way may refer to what hosts own */
     STAILQ_FOREACH (n, &s->nodes, list) {
         so_set_current(n->e);
         n->e->now = s->now;
@@ -416,11 +426,6 @@ int64_t sim_destroy(struct sim *s)
     while ((n = STAILQ_FIRST(&s->nodes)) != NULL) {
         STAILQ_REMOVE_HEAD(&s->nodes, list);
         free(n);
-    }
-    while (s->n_heap > 0) {
-        struct sim_flight f = heap_take(s);
-        rte_pktmbuf_free(f.m);
-        rte_pktmbuf_free(f.held);
     }
     while ((l = STAILQ_FIRST(&s->links)) != NULL) {
         STAILQ_REMOVE_HEAD(&s->links, list);

@@ -97,6 +97,8 @@ static struct rte_mbuf *too_big(struct sim_end *from, struct rte_mbuf *m)
         return NULL;
     struct rte_ether_hdr *eth =
         (struct rte_ether_hdr *)rte_pktmbuf_append(r, (uint16_t)(14 + (v4 ? 20 : 40) + 8 + quote));
+    if (!eth)
+        return r;
     memcpy(&eth->dst_addr, f + 6, 6);
     memcpy(&eth->src_addr, f, 6);
     memcpy(&eth->ether_type, f + 12, 2);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writing: bytes are copied into the send buffer.
+#include <limits.h>
+#include <signal.h>
+#include <leat/leat.h>
+#include "socket/socket.h"
+
+static int send_state(struct socket *so)
+{
+    if (so->error)
+        return socket_take_error(so);
+    if (so->cant_send)
+        return -EPIPE;
+    if (so->connecting)
+        return -EAGAIN;
+    if (!so->connected)
+        return -ENOTCONN;
+    return so->tp ? 0 : -EPIPE;
+}
+
+static bool writable(void *arg)
+{
+    const struct socket *so = arg;
+    if (so->connecting)
+        return false;
+    return so->error || so->cant_send || !so->tp || so->tp->state == TCPS_CLOSED ||
+           sendbuf_space(&so->tp->snd) > 0;
+}
+
+/* The rest of iov from byte skip on; tmp has room for iovcnt. */
+static int rest_of(const struct iovec *iov, int iovcnt, size_t skip, struct iovec *tmp)
+{
+    int n = 0;
+    for (int i = 0; i < iovcnt; i++) {
+        if (skip >= iov[i].iov_len) {
+            skip -= iov[i].iov_len;
+            continue;
+        }
+        tmp[n].iov_base = (char *)iov[i].iov_base + skip;
+        tmp[n++].iov_len = iov[i].iov_len - skip;
+        skip = 0;
+    }
+    return n;
+}
+
+static int64_t send_some(struct socket *so, const struct iovec *iov, int iovcnt, size_t len, int flags)
+{
+    int err = send_state(so);
+    return err ? err : tcp_send(so->tp, iov, iovcnt, len, flags & MSG_MORE);
+}
+
+static int64_t send_waiting(struct socket *so, const struct iovec *iov, int iovcnt, size_t total, int flags)
+{
+    uint64_t deadline = socket_deadline(so, &so->sndtimeo);
+    struct iovec tmp[IOV_MAX];
+    size_t done = 0;
+    so->file.refs++;
+    int64_t n = 0;
+    while (done < total) {
+        int parts = rest_of(iov, iovcnt, done, tmp);
+        n = send_some(so, tmp, parts, total - done, flags);
+        if (n > 0) {
+            done += (size_t)n;
+            continue;
+        }
+        if (n != -EAGAIN)
+            break;
+        n = so_wait(so->file.layer->e, writable, so, deadline);
+        if (n < 0)
+            break;
+    }
+    file_put(&so->file);
+    if (done > 0)
+        return (int64_t)done;
+    return n == -ETIMEDOUT ? -EAGAIN : n;
+}
+
+int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags)
+{
+    size_t total = 0;
+    for (int i = 0; i < iovcnt; i++)
+        total += iov[i].iov_len;
+    if (flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    int64_t n;
+    if (total == 0)
+        n = send_state(so);
+    else if (socket_waits(so, flags))
+        n = send_waiting(so, iov, iovcnt, total, flags);
+    else
+        n = send_some(so, iov, iovcnt, total, flags);
+    if (n == -EPIPE && !(flags & MSG_NOSIGNAL))
+        raise(SIGPIPE);
+    return n;
+}
+
+ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct socket *so = api_socket(fd);
+    struct iovec iov = {(void *)(uintptr_t)buf, len};
+    return so ? api_result(socket_send(so, &iov, 1, flags)) : -1;
+}
+
+ssize_t leat_write(int fd, const void *buf, size_t len)
+{
+    return leat_send(fd, buf, len, 0);
+}
+
+ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt)
+{
+    struct socket *so = api_socket(fd);
+    if (so && (iovcnt < 0 || iovcnt > IOV_MAX))
+        return api_result(-EINVAL);
+    return so ? api_result(socket_send(so, iov, iovcnt, 0)) : -1;
+}
+
+/* On a connected stream an address is not looked at; without a connection there is nobody to send to. */
+ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+                    socklen_t addrlen)
+{
+    struct socket *so = api_socket(fd);
+    if (so && addr && so->connected)
+        return api_result(-EISCONN);
+    return so ? leat_send(fd, buf, len, flags) : -1;
+}
+
+ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    struct socket *so = api_socket(fd);
+    if (!so)
+        return -1;
+    if (msg->msg_iovlen > IOV_MAX)
+        return api_result(-EMSGSIZE);
+    return api_result(socket_send(so, msg->msg_iov, (int)msg->msg_iovlen, flags));
+}
