@@ -30,7 +30,7 @@ static void slot_insert(struct wheel *w, struct wheel_timer *t, uint64_t slot)
 static void slot_remove(struct wheel *w, struct wheel_timer *t)
 {
     struct wheel_slot *head = (struct wheel_slot *)t->link.le_prev;
-    bool last = !LIST_NEXT(t, link) && head >= &w->slot[0][0] && head < &w->slot[WHEEL_LEVELS][0];
+    bool last = !LIST_NEXT(t, link) && head >= w->slot[0] && head <= &w->slot[WHEEL_LEVELS - 1][SLOT_MASK];
     LIST_REMOVE(t, link);
     if (last) {
         unsigned i = (unsigned)(head - &w->slot[0][0]);
