@@ -22,13 +22,14 @@ int sim_eal_init(unsigned megabytes)
 {
     char mem[16];
     char *argv[] = {"sim", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-                    "-l",  "0",         "-m",          mem,        "--log-level=error"};
+                    "-l",  "0",         "-m",          mem,        "--log-level=error", NULL};
     if (process_pool)
         return 0;
     snprintf(mem, sizeof(mem), "%u", megabytes);
-    if (rte_eal_init(RTE_DIM(argv), argv) < 0)
+    if (rte_eal_init(RTE_DIM(argv) - 1, argv) < 0)
         return -1;
-    unsigned n = (unsigned)((uint64_t)megabytes * 1024 * 1024 * 3 / 4 / 2560);
+    /* Without hugepages a buffer does not cross a page of 4 KiB: one a page. Half of the memory is left to the heap. */
+    unsigned n = megabytes * 128;
     process_pool =
         rte_pktmbuf_pool_create("sim", n, 256, sizeof(struct pkt_info), RTE_MBUF_DEFAULT_BUF_SIZE, 0);
     return process_pool ? 0 : -1;
