@@ -65,6 +65,7 @@ struct netif {
     uint16_t mtu;
     uint16_t index; /* 1, 2, ...: scope id of link-local addresses */
     uint16_t n_tx;
+    uint32_t stuck; /* flushes in a row of which the port took nothing */
     struct rte_ether_addr mac;
     bool up;
     bool loopback; /* lo0: output comes back as input */

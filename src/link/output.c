@@ -3,8 +3,9 @@
 #include "link/priv.h"
 #include "link/spread.h"
 
-#define TX_BATCH 64 /* the port is started early in a long turn */
-#define LO_BURST 256u
+#define TX_BATCH    64 /* the port is started early in a long turn */
+#define LO_BURST    256u
+#define STUCK_TURNS 100000 /* flushes in a row of which the port took nothing */
 
 static void queue_drop(struct netif *nif, uint64_t *counter)
 {
@@ -49,6 +50,13 @@ static uint16_t send_burst(struct netif *nif)
     return sent;
 }
 
+/* A full ring empties; a packet that the driver refuses time after time would stop the queue for ever. */
+static void drop_first(struct netif *nif)
+{
+    nif->stats.drop_tx_refused++;
+    rte_pktmbuf_free(nif->tx[0]);
+}
+
 void netif_flush(struct netif *nif)
 {
     uint16_t sent;
@@ -56,6 +64,12 @@ void netif_flush(struct netif *nif)
     if (nif->n_tx == 0 || nif->loopback)
         return;
     sent = send_burst(nif);
+    if (sent == 0 && ++nif->stuck >= STUCK_TURNS) {
+        drop_first(nif);
+        sent = 1;
+    }
+    if (sent > 0)
+        nif->stuck = 0;
     nif->n_tx -= sent;
     if (sent && nif->n_tx)
         memmove(nif->tx, nif->tx + sent, nif->n_tx * sizeof(nif->tx[0]));

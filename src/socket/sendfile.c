@@ -197,8 +197,8 @@ static int transfer_file(struct sendfile_layer *sf, struct transfer *t)
     return 0;
 }
 
-/* Headers or trailers: copied as a write does. */
-static int transfer_copy(struct transfer *t, const struct iovec *iov, int cnt)
+/* Headers or trailers: copied as a write does. more: something of this call follows. */
+static int transfer_copy(struct transfer *t, const struct iovec *iov, int cnt, bool more)
 {
     size_t total = 0;
     for (int i = 0; i < cnt; i++)
@@ -212,7 +212,8 @@ static int transfer_copy(struct transfer *t, const struct iovec *iov, int cnt)
             return err;
         struct iovec head = {.iov_base = (char *)iov[first].iov_base + skip,
                              .iov_len = iov[first].iov_len - skip};
-        int64_t n = head.iov_len == 0 ? 0 : tcp_send(t->so->tp, &head, 1, head.iov_len, true);
+        int64_t n =
+            head.iov_len == 0 ? 0 : tcp_send(t->so->tp, &head, 1, head.iov_len, more || first + 1 < cnt);
         if (n == -EAGAIN)
             n = transfer_wait(t);
         if (n < 0)
@@ -232,11 +233,11 @@ static int transfer_run(struct sendfile_layer *sf, struct transfer *t, const str
 {
     int err = transfer_state(t->so);
     if (!err && hdtr)
-        err = transfer_copy(t, hdtr->headers, hdtr->hdr_cnt);
+        err = transfer_copy(t, hdtr->headers, hdtr->hdr_cnt, t->offset < t->end || hdtr->trl_cnt > 0);
     if (!err)
         err = transfer_file(sf, t);
     if (!err && hdtr)
-        err = transfer_copy(t, hdtr->trailers, hdtr->trl_cnt);
+        err = transfer_copy(t, hdtr->trailers, hdtr->trl_cnt, false);
     if (t->so->tp && t->sent > 0)
         tcb_mark_due(t->so->tp);
     return err;

@@ -235,7 +235,8 @@ static void choose_offloads(struct opening *o)
     uint64_t tso_needs =
         RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 
-    if ((tx & tso_needs) != tso_needs)
+    /* net_tap refuses, for ever, a packet whose headers and segment size pass its MTU: it counts the Ethernet header in. */
+    if ((tx & tso_needs) != tso_needs || strcmp(info->driver_name, "net_tap") == 0)
         tx &= ~RTE_ETH_TX_OFFLOAD_TCP_TSO;
     if (offloads_are_wrong(info)) {
         tx &= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
