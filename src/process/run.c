@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The life of each engine on its thread: start function, turns, sleep when idle, stop.
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <rte_launch.h>
 #include "engine/control.h"
-#include "process/priv.h"
+#include "process/tool.h"
 #include "socket/socket.h"
 
 /* leat_stop() may be called by a signal handler: it only sets a flag, which each engine finds at the end of
@@ -70,10 +72,28 @@ static int worker_main(void *arg)
     return 0;
 }
 
+static int tool_open(struct process *p, struct tool_socket **tools)
+{
+    const char *path = p->config.control;
+
+    *tools = NULL;
+    if (path && strcmp(path, "none") == 0)
+        return 0;
+    *tools = tool_socket_open(p, path);
+    if (*tools)
+        return 0;
+    fprintf(stderr, "leat: [leat] control = %s: %s\n", path ? path : "(default)", strerror(errno));
+    return -errno;
+}
+
 int proc_run(struct process *p)
 {
     struct worker workers[PROC_ENGINES_MAX];
-    int rc = 0;
+    struct tool_socket *tools;
+    int rc = tool_open(p, &tools);
+
+    if (rc)
+        return rc;
 
     for (unsigned i = 1; i < p->n_engines && !rc; i++) {
         workers[i] = (struct worker){p, p->engines[i].e};
@@ -85,5 +105,6 @@ int proc_run(struct process *p)
         live(p, p->engines[0].e);
     for (unsigned i = 1; i < p->n_engines; i++)
         rte_eal_wait_lcore(p->engines[i].lcore);
+    tool_socket_close(tools);
     return rc;
 }

@@ -74,7 +74,7 @@ struct recvbuf {
         *tail;      /* payload in order, one mbuf chain linked by next: packet boundaries are not kept */
     uint32_t bytes; /* ready for the application */
     uint32_t hiwat; /* limit (SO_RCVBUF, auto-tuned) */
-    uint32_t lent;     /* bytes the application has on loan (zero copy): they count against hiwat */
+    uint32_t lent;  /* bytes the application has on loan (zero copy): they count against hiwat */
     uint32_t lowat; /* SO_RCVLOWAT */
     uint32_t
         memory; /* bytes of buffers held (mbuf sizes): bounded by 2 * hiwat, else small segments would cost without limit */
@@ -125,9 +125,10 @@ struct tcb {
     uint64_t srtt, rttvar, rttmin, rto;
     uint64_t rtt_start; /* send time of rtt_seq when timing without timestamps; 0 = none */
     tcp_seq rtt_seq;
-    uint64_t stalled_since; /* the wait for an ACK (or an open window) that timers have noticed began; 0 = none */
-    uint8_t rxtshift;       /* backoff of the RTO; goes with the next RTT sample (Karn) */
-    uint8_t rexmits;        /* timeouts in a row without progress */
+    uint64_t
+        stalled_since; /* the wait for an ACK (or an open window) that timers have noticed began; 0 = none */
+    uint8_t rxtshift;  /* backoff of the RTO; goes with the next RTT sample (Karn) */
+    uint8_t rexmits;   /* timeouts in a row without progress */
     uint8_t persist_shift;
     uint16_t softerror;
 

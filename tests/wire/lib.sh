@@ -64,7 +64,7 @@ serve() { # serve PROGRAM ARG...: starts a program of the build on leat0 and set
     fail "$program does not answer"
 }
 serve_httpd() { serve examples/httpd/httpd --root "$www" --listing --access-log "$work/access.log" "$@"; }
-sysctl_of() { "$build/src/tools/leatctl" -s "$work/leat.sock" sysctl -n "$1"; }
+sysctl_of() { "$build/leatctl" -s "$work/leat.sock" sysctl -n "$1"; }
 capture() { # capture FILE [FILTER]: tcpdump on the kernel's end
     tcpdump -i leat0 -s 0 -B 65536 -w "$1" "${2-}" 2>"$work/tcpdump.log" &
     capture_pid=$!

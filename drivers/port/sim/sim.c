@@ -21,8 +21,8 @@ static struct rte_mempool *process_pool;
 int sim_eal_init(unsigned megabytes)
 {
     char mem[16];
-    char *argv[] = {"sim", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-                    "-l",  "0",         "-m",          mem,        "--log-level=error", NULL};
+    char *argv[] = {"sim", "--no-huge", "--no-shconf",       "--no-pci", "--no-telemetry", "-l", "0",
+                    "-m",  mem,         "--log-level=error", NULL};
     if (process_pool)
         return 0;
     snprintf(mem, sizeof(mem), "%u", megabytes);
