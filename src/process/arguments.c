@@ -18,7 +18,7 @@ static const char *value_of(int end, char **argv, int *i, const char *name)
 {
     size_t len = strlen(name);
 
-    if (strncmp(argv[*i], name, len) != 0)
+    if (!argv[*i] || strncmp(argv[*i], name, len) != 0)
         return NULL;
     if (argv[*i][len] == '=' && name[1] == '-')
         return argv[*i] + len + 1;

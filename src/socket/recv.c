@@ -23,7 +23,7 @@ static uint32_t copy_out(const struct tcb *tp, const struct iovec *iov, int iovc
     const struct rte_mbuf *m = tp->rcv.head;
     uint32_t in = 0, done = 0;
     size_t off = 0;
-    while (done < len && iovcnt > 0) {
+    while (done < len && iovcnt > 0 && m) {
         size_t n = m->data_len - in;
         if (n > iov->iov_len - off)
             n = iov->iov_len - off;

@@ -206,7 +206,7 @@ static bool send_again(struct tcb *tp, tcp_seq seq, uint32_t len)
     struct recovery *r = tp->recovery;
     if (tcp_output_segment(tp, seq, len) < 0)
         return false;
-    if (sack_recovery(tp)) {
+    if (r && (tp->flags & TF_RECOVERY)) {
         stats(tp)->sack_rexmits++;
         stats(tp)->sack_rexmit_bytes += len;
         r->pipe += len;
