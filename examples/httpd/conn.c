@@ -176,6 +176,14 @@ void conn_run(struct conn *c)
 /* A request that does not come whole in time is answered (RFC 9110 §15.5.9); everything else that stalls is closed. */
 void conn_timeout(struct conn *c)
 {
+    /* A slow reader still gets what is queued: closed is closed only when it has it, or takes no more. */
+    int queued = 0;
+    if (c->state == CONN_CLOSING && leat_ioctl(c->fd, TIOCOUTQ, &queued) == 0 && queued > 0 &&
+        queued != c->queued) {
+        c->queued = queued;
+        conn_deadline(c, 2);
+        return;
+    }
     if (c->state != CONN_READING || c->req.head_bytes == 0) {
         conn_close(c);
         return;

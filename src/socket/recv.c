@@ -14,7 +14,7 @@ static bool readable(void *arg)
 {
     const struct wanted *w = arg;
     const struct socket *so = w->so;
-    return so->error || socket_eof(so) || so->tp->rcv.bytes >= w->bytes;
+    return so->error || socket_eof(so) || !so->tp || so->tp->rcv.bytes >= w->bytes;
 }
 
 /* Copies up to len bytes from the front of the queue without taking them. */
