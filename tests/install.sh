@@ -10,15 +10,16 @@ DESTDIR=$dir/root meson install -C "$out/release" --quiet
 pc=$(dirname "$(find "$dir/root" -name leat.pc)")
 prefix=$(find "$dir/root" -type d -path '*/include/leat' | sed 's,/include/leat$,,')
 libdir=$(dirname "$(find "$dir/root" -name 'libleat.so')")
-flags() { PKG_CONFIG_PATH=$pc PKG_CONFIG_SYSROOT_DIR= pkg-config --define-variable=prefix="$prefix" "$@"; }
+sed -i "s,^prefix=.*,prefix=$prefix," "$pc/leat.pc"
+flags() { PKG_CONFIG_PATH=$pc pkg-config "$@"; }
 
 echo "== shared, by pkg-config"
 gcc -Wall -Werror "$src/examples/minimal/minimal.c" $(flags --cflags leat) -L"$libdir" $(flags --libs leat) -o "$dir/minimal"
 LD_LIBRARY_PATH=$libdir ldd "$dir/minimal" | grep libleat
 echo "== C++ can include every header"
 for h in leat event sysctl tcp; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
-echo "== static"
-gcc "$src/examples/minimal/minimal.c" $(flags --cflags leat) "$libdir/libleat.a" $(flags --static --libs leat | sed 's/-lleat//') -o "$dir/minimal_static"
+echo "== static, with the shared libraries of DPDK"
+gcc "$src/examples/minimal/minimal.c" -I"$prefix/include" "$libdir/libleat.a" $(pkg-config --libs libdpdk libcrypto inih liburing) -pthread -o "$dir/minimal_static"
 
 echo "== only leat_* is visible"
 bad=$(nm -D --defined-only "$libdir/libleat.so" | awk '{print $3}' | grep -v '^leat_' || true)

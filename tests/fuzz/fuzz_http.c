@@ -59,6 +59,7 @@ ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
     volatile uint8_t sum = 0; /* touches every byte: a bad length shows under AddressSanitizer */
     for (size_t i = 0; i < len; i++)
         sum ^= ((const uint8_t *)buf)[i];
+    (void)sum;
     return (ssize_t)len;
 }
 int leat_sendfile(int file, int fd, off_t offset, size_t nbytes, const struct leat_sf_hdtr *hdtr,
