@@ -26,7 +26,8 @@
 
 /*
  * net_tap computes checksums and cuts TSO in software, and gets them wrong when a piece of the packet has an
- * odd length (DPDK 22.11). We do the same at the same cost, and right.
+ * odd length; it refuses for ever a segment that with the Ethernet header is larger than the MTU (DPDK 22.11).
+ * We do the same at the same cost, and right.
  */
 static bool offloads_are_wrong(const struct rte_eth_dev_info *info)
 {
@@ -235,8 +236,7 @@ static void choose_offloads(struct opening *o)
     uint64_t tso_needs =
         RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 
-    /* net_tap refuses, for ever, a packet whose headers and segment size pass its MTU: it counts the Ethernet header in. */
-    if ((tx & tso_needs) != tso_needs || strcmp(info->driver_name, "net_tap") == 0)
+    if ((tx & tso_needs) != tso_needs)
         tx &= ~RTE_ETH_TX_OFFLOAD_TCP_TSO;
     if (offloads_are_wrong(info)) {
         tx &= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
