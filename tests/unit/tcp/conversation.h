@@ -36,7 +36,7 @@ static tcp_seq our_isn;
 static struct rte_mbuf *caught[256];
 static unsigned n_caught, at_caught;
 static struct tcp_ack last_ack; /* as the stack was told */
-static unsigned connected, acceptable, readable, writable, failed, detached, acks, mtu_changes;
+static unsigned connected, acceptable, readable, writable, failed, detached, mtu_changes;
 static int failed_with;
 
 /* ---- floors below ---- */
@@ -88,76 +88,26 @@ uint32_t link_engine_of_flow(const struct netif *n, const struct ip_addr *faddr,
     return 0;
 }
 
-/* ---- a stack that only sends what it may ---- */
+/* ---- the default stack, overheard ---- */
 
-static int plain_init(struct tcb *tp)
-{
-    return 0;
-}
-static void plain_fini(struct tcb *tp, bool dying)
-{
-}
-static void plain_established(struct tcb *tp)
-{
-    tp->cwnd = 10u * tp->maxseg;
-}
-static void plain_ack(struct tcb *tp, const struct tcp_ack *a)
+static void spy_ack(struct tcb *tp, const struct tcp_ack *a)
 {
     last_ack = *a;
-    acks++;
-    if (a->ack == tp->snd_max)
-        tcp_timer_stop(tp, TT_REXMT);
+    tcp_stack_default.ack(tp, a);
 }
-static void plain_output(struct tcb *tp)
-{
-    uint32_t len;
-    do {
-        uint32_t used = tp->snd_nxt - tp->snd_una, win = RTE_MIN(tp->snd_wnd, tp->cwnd);
-        len = tcp_output_new_len(tp, win > used ? win - used : 0);
-        if (len > 0)
-            tcp_output_segment(tp, tp->snd_nxt, len);
-    } while (len > 0);
-    if (tcp_output_fin_due(tp))
-        tcp_output_segment(tp, tp->snd_nxt, 0);
-    if (tcp_output_ack_due(tp))
-        tcp_output_ack(tp);
-}
-static void plain_sent(struct tcb *tp, const struct tcp_sent *s)
-{
-    tp->rtt_start = s->rexmit ? 0 : s->now;
-}
-static void plain_timer(struct tcb *tp, enum tcp_timer which, uint64_t now)
-{
-    tp->snd_nxt = tp->snd_una;
-    tp->rxtshift++;
-    tcb_mark_due(tp);
-}
-static void plain_mtu(struct tcb *tp)
+static void spy_mtu_changed(struct tcb *tp)
 {
     mtu_changes++;
+    tcp_stack_default.mtu_changed(tp);
 }
-static void plain_cc(struct tcb *tp)
+static struct tcp_stack spy;
+
+static void overhear(struct tcb *tp)
 {
-}
-const struct tcp_stack tcp_stack_default __attribute__((weak)) = {
-    .name = "default",
-    .init = plain_init,
-    .fini = plain_fini,
-    .established = plain_established,
-    .ack = plain_ack,
-    .output = plain_output,
-    .sent = plain_sent,
-    .timer = plain_timer,
-    .mtu_changed = plain_mtu,
-};
-const struct tcp_cc tcp_cc_newreno __attribute__((weak)) = {.name = "newreno", .init = plain_cc};
-__attribute__((weak)) void rto_sample(struct tcb *tp, uint64_t rtt_ns)
-{
-    tp->srtt = rtt_ns;
-}
-__attribute__((weak)) void rto_arm(struct tcb *tp, uint64_t now)
-{
-    tcp_timer_arm(tp, TT_REXMT, now + (tp->rto << tp->rxtshift));
+    spy = tcp_stack_default;
+    spy.ack = spy_ack;
+    spy.mtu_changed = spy_mtu_changed;
+    tp->stack = &spy;
 }
 
 /* ---- the floor above ---- */
@@ -255,7 +205,7 @@ static int set_up(void **state)
     e.sysctl = sysctl_tree_new();
     path_mtu = 1500;
     n_caught = at_caught = 0;
-    connected = acceptable = readable = writable = failed = detached = acks = mtu_changes = 0;
+    connected = acceptable = readable = writable = failed = detached = mtu_changes = 0;
     failed_with = 0;
     memset(&last_ack, 0, sizeof(last_ack));
     ip_addr_parse(US, &us);
@@ -444,6 +394,7 @@ static struct tcb *established_opt(const char *options)
     assert_non_null(tp);
     tcp_adopt(tp, &upcalls, &owner);
     assert_int_equal(tp->state, TCPS_ESTABLISHED);
+    overhear(tp);
     return tp;
 }
 static struct tcb *established(void)
