@@ -215,10 +215,13 @@ static uint16_t burst_prepare(struct engine *e, struct rte_mbuf **pkts, uint16_t
         pkts[good++] = m;
     }
     for (uint16_t i = 0; i < good; i++) {
-        const char *tp = (const char *)*demux_bucket(d, pkt_info(pkts[i])->hash);
+        const struct tcb *tp = *demux_bucket(d, pkt_info(pkts[i])->hash);
+        if (!tp)
+            continue;
+        const char *hot = (const char *)&tp->e;
         rte_prefetch0(tp);
-        rte_prefetch0(tp + offsetof(struct tcb, e));
-        rte_prefetch0(tp + offsetof(struct tcb, e) + RTE_CACHE_LINE_SIZE);
+        rte_prefetch0(hot);
+        rte_prefetch0(hot + RTE_CACHE_LINE_SIZE);
     }
     return good;
 }
