@@ -71,7 +71,6 @@ static const struct sysctl_oid oids[] = {
     COUNT("net.inet6.ip6.stats.toomanyhdr", toomanyhdr, "Dropped: too many extension headers"),
     COUNT("net.inet.ip.stats.notmember", notmember, "Dropped: a group we are not in, or a broadcast"),
     COUNT("net.inet.ip.stats.odropped", odropped_nobuf, "Not sent: no buffer"),
-    COUNT("net.inet.ip.stats.noroute", odropped_noroute, "Not sent: no route"),
     COUNT("net.inet.ip.stats.lookups_noroute", noroute, "Path lookups that found no route"),
     COUNT("net.inet.ip.stats.cantfrag", cantfrag, "Not sent: too big, and fragmentation is forbidden"),
     COUNT("net.inet.ip.stats.fragmented", fragmented, "Packets sent in fragments"),
@@ -107,6 +106,21 @@ void ip_drop(struct rte_mbuf *m, uint64_t *counter)
 {
     (*counter)++;
     rte_pktmbuf_free(m);
+}
+
+void ip_trim(struct rte_mbuf *m, uint32_t len)
+{
+    struct rte_mbuf *last = m;
+    m->pkt_len = len;
+    m->nb_segs = 1;
+    while (len > last->data_len) {
+        len -= last->data_len;
+        last = last->next;
+        m->nb_segs++;
+    }
+    last->data_len = (uint16_t)len;
+    rte_pktmbuf_free(last->next);
+    last->next = NULL;
 }
 
 void ip_register(struct engine *e, uint8_t proto, const struct ip_proto *ops)

@@ -44,7 +44,7 @@ static uint64_t *check(struct ip_layer *ip, struct rte_mbuf *m, unsigned *hlen)
     if (martian(pkt_info(m)->netif, h->src_addr, h->dst_addr))
         return &st->badaddr;
     if (total < m->pkt_len)
-        rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - total));
+        ip_trim(m, total);
     return NULL;
 }
 

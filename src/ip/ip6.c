@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // IPv6 input (RFC 8200). Extension headers are walked with limits: a host needs few, an attacker many.
+#include <stddef.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
 #include <rte_ip.h>
@@ -29,7 +30,7 @@ static uint64_t *check(struct ip_layer *ip, struct rte_mbuf *m)
     if (ip_addr_is_multicast(&info->src) || from_v4 || (loop && !info->netif->loopback))
         return &st->badaddr;
     if (total < m->pkt_len)
-        rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - total));
+        ip_trim(m, total);
     info->tos = (uint8_t)(rte_be_to_cpu_32(h->vtc_flow) >> 20);
     info->ttl = h->hop_limits;
     if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
@@ -63,8 +64,9 @@ static uint64_t *for_us(struct ip_layer *ip, const struct pkt_info *info)
     return ip_addr_find(ip->e, &info->dst) ? NULL : &ip->stats.cantforward;
 }
 
-/* What an unknown option asks for in its two highest bits (RFC 8200 §4.2). */
-static bool options_acceptable(const uint8_t *p, unsigned len)
+/* RFC 8200 §4.2: an option we don't know says in its two highest bits what to do. 0: all may be skipped; the offset of one that may
+ * not; -1: malformed. */
+static int option_refused(const uint8_t *p, unsigned len)
 {
     for (unsigned i = 2; i < len;) {
         if (p[i] == IP6OPT_PAD1) {
@@ -72,12 +74,43 @@ static bool options_acceptable(const uint8_t *p, unsigned len)
             continue;
         }
         if (i + 1 >= len || i + 2 + p[i + 1] > len)
-            return false;
+            return -1;
         if (p[i] != IP6OPT_PADN && (p[i] >> 6) != 0)
-            return false;
+            return (int)i;
         i += 2u + p[i + 1];
     }
-    return true;
+    return 0;
+}
+
+/* Where in the packet stands what the header at `off` is: for the pointer of a parameter problem. */
+static unsigned next_header_field(const uint8_t *packet, unsigned off)
+{
+    unsigned field = offsetof(struct rte_ipv6_hdr, proto), at = sizeof(struct rte_ipv6_hdr);
+    while (at < off) {
+        field = at;
+        at += 8u * (packet[at + 1] + 1u);
+    }
+    return field;
+}
+
+/* Tells the sender of m, whose data is at the IP header. */
+static uint64_t *refuse(struct ip_layer *ip, struct rte_mbuf *m, uint8_t code, unsigned pointer)
+{
+    m->l3_len = 0;
+    icmp6_error(ip->e, m, ICMP6_PARAM_PROB, code, pointer);
+    return &ip->stats.badoptions;
+}
+
+static uint64_t *options(struct ip_layer *ip, struct rte_mbuf *m, unsigned off, unsigned len)
+{
+    const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+    int at = option_refused(p, len);
+    if (at == 0)
+        return NULL;
+    unsigned action = at > 0 ? p[at] >> 6 : 1; /* 01: discard; 10: tell; 11: tell, but not of a group */
+    if (action == 2 || (action == 3 && !ip_addr_is_multicast(&pkt_info(m)->dst)))
+        return refuse(ip, m, ICMP6_PARAMPROB_OPTION, off + (unsigned)at);
+    return &ip->stats.badoptions;
 }
 
 /*
@@ -95,12 +128,17 @@ static uint64_t *walk(struct ip_layer *ip, struct rte_mbuf *m, uint8_t next, uns
             return &ip->stats.toomanyhdr;
         const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, *off);
         unsigned len = 8u * (p[1] + 1u);
-        if (*off + len > m->data_len || (next == IPPROTO_HOPOPTS && !first))
+        info->proto = next;
+        if (*off + len > m->data_len)
             return &ip->stats.badoptions;
+        if (next == IPPROTO_HOPOPTS && !first)
+            return refuse(ip, m, ICMP6_PARAMPROB_NEXTHEADER,
+                          next_header_field(rte_pktmbuf_mtod(m, const uint8_t *), *off));
         if (next == IPPROTO_ROUTING && p[3] != 0) /* segments left: type 0 (RFC 5095), and we don't forward */
-            return &ip->stats.badoptions;
-        if (next != IPPROTO_ROUTING && !options_acceptable(p, len))
-            return &ip->stats.badoptions;
+            return refuse(ip, m, ICMP6_PARAMPROB_HEADER, *off + 2);
+        uint64_t *bad = next != IPPROTO_ROUTING ? options(ip, m, *off, len) : NULL;
+        if (bad)
+            return bad;
         next = p[0];
         *off += len;
     }
@@ -119,7 +157,8 @@ static void deliver(struct ip_layer *ip, struct rte_mbuf *m)
     } else if (proto) {
         proto->input(ip->e, &m, 1);
     } else {
-        icmp6_error(ip->e, m, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_NEXTHEADER, 6);
+        const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *) - m->l3_len;
+        icmp6_error(ip->e, m, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_NEXTHEADER, next_header_field(h, m->l3_len));
         ip->stats.delivered6--;
         ip_drop(m, &ip->stats.noproto);
     }

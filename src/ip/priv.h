@@ -16,14 +16,14 @@ struct ip_params { /* sysctl net.inet.ip.*, net.inet6.ip6.*, net.inet.icmp.*, ne
     uint32_t dad_count4, dad_count6, dad_wait_ms;
     uint32_t maxfragpackets, fragttl_ms;
     uint32_t icmplim;
-    bool accept_rtadv, auto_linklocal, drop_redirect, bmcastecho, maskrepl;
+    bool accept_rtadv, auto_linklocal, drop_redirect, bmcastecho;
 };
 struct ip_stats {
     uint64_t total4, total6, delivered4, delivered6, localout;
     /* Each dropped packet counts in exactly one of these. */
     uint64_t tooshort, badvers, badhlen, badlen, badsum, badaddr, cantforward, noproto, badoptions,
         toomanyhdr, notmember;
-    uint64_t odropped_nobuf, odropped_noroute, cantfrag, fragmented, ofragments;
+    uint64_t odropped_nobuf, cantfrag, fragmented, ofragments;
     uint64_t fragments, fragdropped, reassembled, fragtimeout;
     uint64_t noroute;
     /* ICMP, both families. */
@@ -82,6 +82,8 @@ void ip4_input(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
 void ip6_input(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
 /* Counts and frees. */
 void ip_drop(struct rte_mbuf *m, uint64_t *counter);
+/* Cuts m to its first len bytes (rte_pktmbuf_trim() reaches no further than into the last buffer). */
+void ip_trim(struct rte_mbuf *m, uint32_t len);
 /* Is this address of ours one that packets may come to: usable, or (for ND) still tentative? */
 struct ifaddr *ip_addr_any_state(struct engine *e, const struct ip_addr *addr);
 
