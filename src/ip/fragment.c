@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Fragments, by librte_ip_frag: put together on the way in (RFC 791, RFC 8200 §4.5), made on the way out where DF is not set.
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <rte_ip.h>
 #include <rte_ip_frag.h>
 #include "base/alloc.h"
@@ -10,29 +15,96 @@
 #define SWEEP_NS   NS_PER_SEC
 #define BUCKET_LEN 4u
 
-/* The library's clock is whatever it is given: the engine's nanoseconds. */
+/* The sender hears that a packet came in part only, when its beginning did: m is that one (RFC 792, RFC 8200 §4.5). */
+static void tell4(struct ip_layer *ip, struct rte_mbuf *m)
+{
+    const struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+    if (h->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_OFFSET_MASK))
+        return;
+    m->l3_len = sizeof(*h);
+    rte_pktmbuf_adj(m, sizeof(*h));
+    icmp4_error(ip->e, m, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, 0);
+}
+
+/* An error about the fragment m, data at the IPv6 header; what is in the fragment decides whether it may be told. */
+static void tell6(struct ip_layer *ip, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param)
+{
+    const struct rte_ipv6_fragment_ext *frag = rte_pktmbuf_mtod_offset(
+        m, const struct rte_ipv6_fragment_ext *, (uint16_t)sizeof(struct rte_ipv6_hdr));
+    if (rte_be_to_cpu_16(frag->frag_data) & RTE_IPV6_EHDR_FO_MASK)
+        pkt_info(m)->proto = IPPROTO_FRAGMENT;
+    else
+        pkt_info(m)->proto = frag->next_header;
+    m->l3_len = sizeof(struct rte_ipv6_hdr) + RTE_IPV6_FRAG_HDR_SIZE;
+    rte_pktmbuf_adj(m, m->l3_len);
+    icmp6_error(ip->e, m, type, code, param);
+}
+
+static void tell_timeout(struct ip_layer *ip, struct rte_mbuf *m)
+{
+    const struct rte_ipv6_hdr *h = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
+    const struct rte_ipv6_fragment_ext *frag = (const struct rte_ipv6_fragment_ext *)(h + 1);
+    if (*(const uint8_t *)h >> 4 == 4)
+        tell4(ip, m);
+    else if (!(rte_be_to_cpu_16(frag->frag_data) & RTE_IPV6_EHDR_FO_MASK))
+        tell6(ip, m, ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_REASSEMBLY, 0);
+}
+
+static void watch(struct ip_layer *ip, uint64_t since)
+{
+    if (!wheel_timer_armed(&ip->frag_timer))
+        wheel_arm(&ip->e->wheel, &ip->frag_timer, since + ip->params.fragttl_ms * NS_PER_MS + SWEEP_NS);
+}
+
+/* The library's clock is whatever it is given: the engine's nanoseconds. A death row may be too short for all at once. */
 static void sweep(struct wheel_timer *t, uint64_t now)
 {
     struct ip_layer *ip = container_of(t, struct ip_layer, frag_timer);
-    struct rte_ip_frag_death_row row = {.cnt = 0};
-    rte_ip_frag_table_del_expired_entries(ip->frags, &row, now);
-    if (row.cnt > 0)
-        ip->stats.fragtimeout++;
-    rte_ip_frag_free_death_row(&row, 0);
+    struct rte_ip_frag_death_row row;
+    do {
+        row.cnt = 0;
+        rte_ip_frag_table_del_expired_entries(ip->frags, &row, now);
+        ip->stats.fragtimeout += row.cnt;
+        for (uint32_t i = 0; i < row.cnt; i++)
+            tell_timeout(ip, row.row[i]);
+        rte_ip_frag_free_death_row(&row, 0);
+    } while (row.cnt > 0);
+    if (ip->frag_at + ip->params.fragttl_ms * NS_PER_MS >= now)
+        watch(ip, ip->frag_at);
+}
+
+static struct rte_ip_frag_tbl *table_new(uint32_t packets, uint32_t ttl_ms)
+{
+    uint32_t buckets = rte_align32pow2((packets + BUCKET_LEN - 1) / BUCKET_LEN);
+    return fault_now()
+               ? NULL
+               : rte_ip_frag_table_create(buckets, BUCKET_LEN, packets, ttl_ms * NS_PER_MS, SOCKET_ID_ANY);
 }
 
 int fragment_create(struct ip_layer *ip)
 {
-    const struct ip_params *p = &ip->params;
     wheel_timer_init(&ip->frag_timer, sweep);
-    if (p->maxfragpackets == 0)
-        return 0;
-    uint32_t buckets = (p->maxfragpackets + BUCKET_LEN - 1) / BUCKET_LEN;
-    if (!fault_now())
-        ip->frags = rte_ip_frag_table_create(rte_align32pow2(buckets), BUCKET_LEN,
-                                             rte_align32pow2(buckets) * BUCKET_LEN, p->fragttl_ms * NS_PER_MS,
-                                             SOCKET_ID_ANY);
+    ip->frags = table_new(ip->params.maxfragpackets, ip->params.fragttl_ms);
     return ip->frags ? 0 : -ENOMEM;
+}
+
+int fragment_param_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
+{
+    struct ip_layer *ip = base;
+    uint32_t *param = (uint32_t *)((char *)base + oid->offset), before = *param;
+    struct rte_ip_frag_tbl *frags = NULL;
+    *param = (uint32_t)strtoul(text, NULL, 0);
+    if (ip->params.maxfragpackets > 0) {
+        frags = table_new(ip->params.maxfragpackets, ip->params.fragttl_ms);
+        if (!frags) {
+            *param = before;
+            snprintf(err, errsize, "%s: \"%s\": no memory for the table", oid->name, text);
+            return -ENOMEM;
+        }
+    }
+    fragment_destroy(ip);
+    ip->frags = frags;
+    return 0;
 }
 
 void fragment_destroy(struct ip_layer *ip)
@@ -43,12 +115,6 @@ void fragment_destroy(struct ip_layer *ip)
     ip->frags = NULL;
 }
 
-static void watch(struct ip_layer *ip)
-{
-    if (!wheel_timer_armed(&ip->frag_timer))
-        wheel_arm(&ip->e->wheel, &ip->frag_timer, ip->e->now + ip->params.fragttl_ms * NS_PER_MS + SWEEP_NS);
-}
-
 /* The library drops what it can't use into the death row. */
 static struct rte_mbuf *bury(struct ip_layer *ip, struct rte_mbuf *whole, struct rte_ip_frag_death_row *row)
 {
@@ -57,7 +123,8 @@ static struct rte_mbuf *bury(struct ip_layer *ip, struct rte_mbuf *whole, struct
     if (whole)
         ip->stats.reassembled++;
     else
-        watch(ip);
+        ip->frag_at = ip->e->now;
+    watch(ip, ip->frag_at);
     return whole;
 }
 
@@ -106,8 +173,12 @@ struct rte_mbuf *fragment6_input(struct ip_layer *ip, struct rte_mbuf *m, unsign
         h->payload_len = rte_cpu_to_be_16((uint16_t)(m->pkt_len - sizeof(*h)));
         return m;
     }
-    if (len == 0 || ((data & RTE_IPV6_EHDR_MF_MASK) && len % 8 != 0) ||
-        (data & RTE_IPV6_EHDR_FO_MASK) + len > UINT16_MAX) {
+    bool uneven = (data & RTE_IPV6_EHDR_MF_MASK) && len % 8 != 0;
+    bool beyond = (data & RTE_IPV6_EHDR_FO_MASK) + len > UINT16_MAX;
+    if (uneven || beyond)
+        tell6(ip, m, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_HEADER,
+              uneven ? offsetof(struct rte_ipv6_hdr, payload_len) : off + 2);
+    if (len == 0 || uneven || beyond) {
         ip_drop(m, &ip->stats.fragdropped);
         return NULL;
     }
@@ -123,29 +194,54 @@ struct rte_mbuf *fragment6_input(struct ip_layer *ip, struct rte_mbuf *m, unsign
     return link_redirect(info.netif, whole) ? NULL : whole;
 }
 
+static void part4(struct rte_mbuf *m)
+{
+    struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+    m->l3_len = sizeof(*h);
+    m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+    h->hdr_checksum = 0;
+    h->hdr_checksum = rte_ipv4_cksum(h);
+}
+
+static void part6(struct rte_mbuf *m, uint32_t id)
+{
+    struct rte_ipv6_hdr *h = rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *);
+    m->l3_len = sizeof(*h) + RTE_IPV6_FRAG_HDR_SIZE;
+    m->ol_flags |= RTE_MBUF_F_TX_IPV6;
+    ((struct rte_ipv6_fragment_ext *)(h + 1))->id = id;
+}
+
+/* RFC 7739 §5.3: who sees one identification must not know the next. */
+static uint32_t identification(struct ip_layer *ip)
+{
+    uint64_t n = ip->next_id6++;
+    return (uint32_t)siphash24(&ip->e->secret, &n, sizeof(n));
+}
+
 int fragment_output(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_send *how)
 {
     struct rte_mbuf *parts[PARTS_MAX];
     struct rte_mempool *pool = ip->e->pkt_pool;
     uint16_t mtu = (uint16_t)how->path->mtu;
     bool v4 = ip_addr_is_v4(how->dst);
-    int n = -EINVAL;
-    if (v4 && !fault_now()) /* the checksum of the transport must be right before it is cut */
-        n = rte_ipv4_fragment_packet(m, parts, PARTS_MAX, mtu, pool, pool);
+    int n = -ENOMEM;
+    if (!fault_now()) /* the checksum of the transport must be right before it is cut */
+        n = v4 ? rte_ipv4_fragment_packet(m, parts, PARTS_MAX, mtu, pool, pool)
+               : rte_ipv6_fragment_packet(m, parts, PARTS_MAX, mtu, pool, pool);
     rte_pktmbuf_free(m);
     if (n < 0) {
-        ip->stats.cantfrag++;
-        return -EMSGSIZE;
+        (*(n == -ENOMEM ? &ip->stats.odropped_nobuf : &ip->stats.cantfrag))++;
+        return n == -ENOMEM ? -ENOBUFS : -EMSGSIZE;
     }
+    uint32_t id = v4 ? 0 : identification(ip);
     ip->stats.fragmented++;
     ip->stats.ofragments += (uint64_t)n;
     for (int i = 0; i < n; i++) {
-        struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(parts[i], struct rte_ipv4_hdr *);
-        parts[i]->l3_len = sizeof(*h);
-        parts[i]->ol_flags |= RTE_MBUF_F_TX_IPV4;
-        h->hdr_checksum = 0;
-        h->hdr_checksum = rte_ipv4_cksum(h);
-        ip_to_link(how->path, parts[i], true);
+        if (v4)
+            part4(parts[i]);
+        else
+            part6(parts[i], id);
+        ip_to_link(how->path, parts[i], v4);
     }
     return 0;
 }

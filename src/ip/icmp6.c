@@ -58,8 +58,7 @@ static void icmp6_route(struct ip_layer *ip, struct rte_mbuf *m, const struct ip
         return;
     }
     finish(m, src, dst);
-    struct ip_send how = {
-        .src = src, .dst = dst, .proto = IPPROTO_ICMPV6, .dont_fragment = true, .path = &path};
+    struct ip_send how = {.src = src, .dst = dst, .proto = IPPROTO_ICMPV6, .path = &path};
     ip_output(ip->e, m, &how);
 }
 

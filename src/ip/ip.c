@@ -14,6 +14,12 @@ static int maxaddrs_set(void *base, const struct sysctl_oid *oid, const char *te
 
 #define UINT(name, field, flags, def, min, max, unit, desc)                                                  \
     SYSCTL_OID_UINT(name, struct ip_layer, params.field, flags, def, min, max, unit, desc)
+#define FRAG(NAME, FIELD, DEF, MIN, MAX, UNIT, DESC)                                                         \
+    {                                                                                                        \
+        .name = NAME, .desc = DESC, .unit = UNIT, .type = SYSCTL_UINT, .flags = SYSCTL_TUN,                  \
+        .offset = offsetof(struct ip_layer, params.FIELD), .min = MIN, .max = MAX, .def = DEF,               \
+        .set = fragment_param_set                                                                            \
+    }
 #define BOOL(name, field, def, desc)                                                                         \
     SYSCTL_OID_BOOL(name, struct ip_layer, params.field, SYSCTL_RW, def, desc)
 #define COUNT(name, field, desc) SYSCTL_OID_COUNTER(name, struct ip_layer, stats.field, "packets", desc)
@@ -41,10 +47,9 @@ static const struct sysctl_oid oids[] = {
          "Neighbour solicitations before an IPv6 address is used (RFC 4862)"),
     UINT("net.inet.ip.dad_wait", dad_wait_ms, SYSCTL_RW, 1000, 1, 10000, "ms",
          "Time between probes, and after the last"),
-    UINT("net.inet.ip.maxfragpackets", maxfragpackets, SYSCTL_TUN, 256, 0, 65536, "packets",
+    FRAG("net.inet.ip.maxfragpackets", maxfragpackets, 256, 0, 65536, "packets",
          "Packets of which fragments are kept, both families; 0 drops all fragments"),
-    UINT("net.inet.ip.fragttl", fragttl_ms, SYSCTL_TUN, 30000, 100, 120000, "ms",
-         "Fragments wait so long for the rest"),
+    FRAG("net.inet.ip.fragttl", fragttl_ms, 30000, 100, 120000, "ms", "Fragments wait so long for the rest"),
     UINT("net.inet.icmp.icmplim", icmplim, SYSCTL_RW, 200, 0, 100000, "packets/s",
          "ICMP errors sent at most, both families"),
     BOOL("net.inet.icmp.drop_redirect", drop_redirect, 1,
@@ -78,7 +83,7 @@ static const struct sysctl_oid oids[] = {
     COUNT("net.inet.ip.stats.fragments", fragments, "Fragments received"),
     COUNT("net.inet.ip.stats.fragdropped", fragdropped, "Fragments dropped: overlap, limit or malformed"),
     COUNT("net.inet.ip.stats.reassembled", reassembled, "Packets put together from fragments"),
-    COUNT("net.inet.ip.stats.fragtimeout", fragtimeout, "Times that incomplete packets were cleared away"),
+    COUNT("net.inet.ip.stats.fragtimeout", fragtimeout, "Fragments dropped: the rest did not come in time"),
     COUNT("net.inet.icmp.stats.echo", icmp_echo, "Echo requests answered, both families"),
     COUNT("net.inet.icmp.stats.inerrors", icmp_in_error,
           "Errors received and given to their protocol, both families"),

@@ -53,6 +53,7 @@ struct path_mtu {
 struct ip_layer {
     uint32_t path_gen; /* grows when a route, an address or a path MTU changes */
     uint16_t next_id;
+    uint64_t next_id6; /* hashed: RFC 7739 */
     struct engine *e;
     struct ip_params params;
     struct ip_stats stats;
@@ -64,6 +65,7 @@ struct ip_layer {
     TAILQ_HEAD(, path_mtu) path_mtus; /* oldest first */
     struct rte_ip_frag_tbl *frags;
     struct wheel_timer frag_timer;
+    uint64_t frag_at;            /* when the last fragment came that waits for others */
     struct wheel_timer rs_timer; /* router solicitations */
     uint8_t rs_left;
     uint64_t limit_at; /* ICMP rate: window and what was sent in it */
@@ -103,6 +105,8 @@ void routes_destroy(struct ip_layer *ip);
 /* fragment.c: takes m (data at the IP header); the whole packet, or NULL while parts are missing or when it was dropped. */
 int fragment_create(struct ip_layer *ip);
 void fragment_destroy(struct ip_layer *ip);
+/* sysctl: a limit of the table changes, so the table is made anew; what waits in it is dropped. */
+int fragment_param_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize);
 struct rte_mbuf *fragment4_input(struct ip_layer *ip, struct rte_mbuf *m);
 struct rte_mbuf *fragment6_input(struct ip_layer *ip, struct rte_mbuf *m, unsigned frag_off);
 int fragment_output(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_send *how);
