@@ -51,7 +51,7 @@ static int host_connect(struct dialog *d)
         err = sim_addr(d->link, d->host, d->config.local);
     if (!err)
         err = neigh_set_static(sim_netif(d->link, d->host), &gateway, &mac);
-    return err ? err : route_add(sim_engine(d->host), &any, 0, &gateway, NULL);
+    return err ? err : route_add(sim_engine(d->host), &any, 0, &gateway, sim_netif(d->link, d->host));
 }
 
 struct dialog *dialog_new(const struct dialog_config *config)

@@ -623,9 +623,9 @@ char *segment_print(const struct segment *s, char *out, size_t size)
         put(&o, "icmp %s(%u) code %u mtu %u", icmp_text(s, -1), s->icmp_type, s->icmp_code, s->icmp_mtu);
         return out;
     }
-    for (unsigned i = 0; flag_letters[i]; i++)
-        if (s->flags & 1u << i)
-            put(&o, "%c", flag_letters[i]);
+    for (const char *l = "SFRP.UEWA"; *l; l++)
+        if (s->flags & 1u << (strchr(flag_letters, *l) - flag_letters))
+            put(&o, "%c", *l);
     if (!s->flags)
         put(&o, "-");
     if (s->seq_any)
