@@ -26,15 +26,10 @@ struct ifaddr *ip_addr_any_state(struct engine *e, const struct ip_addr *addr)
     return NULL;
 }
 
-static bool usable(const struct ifaddr *ia)
-{
-    return ia->state == IFADDR_PREFERRED || ia->state == IFADDR_DEPRECATED;
-}
-
 struct ifaddr *ip_addr_find(struct engine *e, const struct ip_addr *addr)
 {
     struct ifaddr *ia = ip_addr_any_state(e, addr);
-    return ia && usable(ia) ? ia : NULL;
+    return ia && ifaddr_usable(ia) ? ia : NULL;
 }
 
 enum link_owns ip_addr_owns(struct netif *nif, const struct ip_addr *addr)
@@ -42,7 +37,7 @@ enum link_owns ip_addr_owns(struct netif *nif, const struct ip_addr *addr)
     struct ifaddr *ia = ip_addr_any_state(nif->e, addr);
     if (!ia || ia->netif != nif || ia->state == IFADDR_DUPLICATED)
         return LINK_NOT_OURS;
-    return usable(ia) ? LINK_OURS : LINK_TENTATIVE;
+    return ifaddr_usable(ia) ? LINK_OURS : LINK_TENTATIVE;
 }
 
 /* RFC 4291 §2.7.1 */
@@ -53,15 +48,29 @@ void solicited_node(const struct ip_addr *addr, struct ip_addr *group)
     memcpy(group->b + 13, addr->b + 13, 3);
 }
 
-static int group(struct ifaddr *ia, bool join)
+static void leave_groups(struct ifaddr *ia)
 {
     struct ip_addr g;
-    struct rte_ether_addr mac;
+    if (ip_addr_is_v4(&ia->addr) || ia->netif->loopback)
+        return;
+    solicited_node(&ia->addr, &g);
+    group_leave(ia->netif, &g);
+    group_leave(ia->netif, &ip6_all_nodes);
+}
+
+static int join_groups(struct ifaddr *ia)
+{
+    struct ip_addr g;
     if (ip_addr_is_v4(&ia->addr) || ia->netif->loopback)
         return 0;
     solicited_node(&ia->addr, &g);
-    ether_group(&g, &mac);
-    return join ? netif_join(ia->netif, &mac) : netif_leave(ia->netif, &mac);
+    int err = group_join(ia->netif, &g);
+    if (err)
+        return err;
+    err = group_join(ia->netif, &ip6_all_nodes);
+    if (err)
+        group_leave(ia->netif, &g);
+    return err;
 }
 
 static void announce(struct ifaddr *ia)
@@ -126,30 +135,24 @@ void ip_addr_duplicate(struct netif *nif, const struct ip_addr *addr)
     nif->e->ip->stats.dad_duplicates++;
 }
 
-int ip_addr_add(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+/* All but the route: template says what it is. */
+static int address_new(const struct ifaddr *template)
 {
+    struct netif *nif = template->netif;
     struct ip_layer *ip = nif->e->ip;
-    bool v4 = ip_addr_is_v4(addr);
-    if (plen > (v4 ? 32 : 128) || ip_addr_is_any(addr) || ip_addr_is_multicast(addr))
-        return -EINVAL;
-    if (ip_addr_any_state(nif->e, addr))
-        return -EEXIST;
     struct ifaddr *ia = pool_get(&ip->addr_pool);
     if (!ia)
         return -ENOMEM;
-    *ia = (struct ifaddr){.netif = nif, .addr = *addr, .plen = plen, .state = IFADDR_TENTATIVE};
-    ia->preferred_until = ia->valid_until = TIME_NEVER;
+    *ia = *template;
+    ia->state = IFADDR_TENTATIVE;
     wheel_timer_init(&ia->timer, address_fire);
-    int err = route_add(nif->e, addr, plen, NULL, nif);
-    if (err == -EEXIST) /* a second address of the same network */
-        err = 0;
+    int err = join_groups(ia);
     if (err) {
         pool_put(&ip->addr_pool, ia);
         return err;
     }
     TAILQ_INSERT_TAIL(&ip->addrs, ia, link);
-    group(ia, true);
-    ia->dad_left = (uint8_t)(v4 ? ip->params.dad_count4 : ip->params.dad_count6);
+    ia->dad_left = (uint8_t)(ip_addr_is_v4(&ia->addr) ? ip->params.dad_count4 : ip->params.dad_count6);
     if (nif->loopback || ia->dad_left == 0)
         ready(ia);
     else
@@ -157,11 +160,47 @@ int ip_addr_add(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
     return 0;
 }
 
+static int acceptable(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+{
+    if (plen > (ip_addr_is_v4(addr) ? 32 : 128) || ip_addr_is_any(addr) || ip_addr_is_multicast(addr))
+        return -EINVAL;
+    return ip_addr_any_state(nif->e, addr) ? -EEXIST : 0;
+}
+
+int ip_addr_add(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+{
+    struct ifaddr template = {
+        .netif = nif, .addr = *addr, .plen = plen, .preferred_until = TIME_NEVER, .valid_until = TIME_NEVER};
+    int err = acceptable(nif, addr, plen);
+    if (err)
+        return err;
+    int shared = route_add_network(nif, addr, plen); /* -EEXIST: a second address of the same network */
+    if (shared && shared != -EEXIST)
+        return shared;
+    err = address_new(&template);
+    if (err && !shared)
+        route_del_network(nif, addr, plen);
+    return err;
+}
+
+int ip_addr_add_auto(struct netif *nif, const struct ip_addr *addr, uint8_t plen, uint64_t preferred_until,
+                     uint64_t valid_until)
+{
+    struct ifaddr template = {.netif = nif,
+                              .addr = *addr,
+                              .plen = plen,
+                              .autoconf = true,
+                              .preferred_until = preferred_until,
+                              .valid_until = valid_until};
+    int err = acceptable(nif, addr, plen);
+    return err ? err : address_new(&template);
+}
+
 static bool network_in_use(const struct ip_layer *ip, const struct ifaddr *gone)
 {
     const struct ifaddr *ia;
     TAILQ_FOREACH (ia, &ip->addrs, link) {
-        if (ia->netif == gone->netif && ia->plen == gone->plen &&
+        if (ia->netif == gone->netif && !ia->autoconf && ia->plen == gone->plen &&
             ip_addr_is_v4(&ia->addr) == ip_addr_is_v4(&gone->addr) &&
             ip_prefix_match(&ia->addr, &gone->addr, plen128(&gone->addr, gone->plen)))
             return true;
@@ -173,7 +212,7 @@ static void address_free(struct ip_layer *ip, struct ifaddr *ia)
 {
     wheel_cancel(&ip->e->wheel, &ia->timer);
     TAILQ_REMOVE(&ip->addrs, ia, link);
-    group(ia, false);
+    leave_groups(ia);
     pool_put(&ip->addr_pool, ia);
 }
 
@@ -185,8 +224,8 @@ int ip_addr_del(struct netif *nif, const struct ip_addr *addr)
         return -ENOENT;
     struct ifaddr gone = *ia;
     address_free(ip, ia);
-    if (!network_in_use(ip, &gone))
-        route_del(nif->e, &gone.addr, gone.plen);
+    if (!gone.autoconf && !network_in_use(ip, &gone))
+        route_del_network(nif, &gone.addr, gone.plen);
     ip->path_gen++;
     return 0;
 }

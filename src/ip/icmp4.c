@@ -15,7 +15,7 @@ bool icmp_may_send(struct ip_layer *ip)
         ip->limit_at = now;
         ip->limit_used = 0;
     }
-    if (ip->limit_used >= ip->params.icmplim) {
+    if (ip->params.icmplim && ip->limit_used >= ip->params.icmplim) {
         ip->stats.icmp_ratelimited++;
         return false;
     }
@@ -48,7 +48,10 @@ static void echo(struct ip_layer *ip, struct rte_mbuf *m)
 {
     struct ip_addr src = pkt_info(m)->src, dst = pkt_info(m)->dst;
     uint8_t tos = pkt_info(m)->tos;
-    struct rte_mbuf *r = fault_now() ? NULL : rte_pktmbuf_copy(m, ip->e->pkt_pool, 0, UINT32_MAX);
+    struct rte_mbuf *r = NULL;
+    /* To a broadcast or group, the answer comes from an address of ours. */
+    if ((ip_addr_find(ip->e, &dst) || ip_source(ip->e, &src, 0, &dst) == 0) && !fault_now())
+        r = rte_pktmbuf_copy(m, ip->e->pkt_pool, 0, UINT32_MAX);
     rte_pktmbuf_free(m);
     if (!r) {
         ip->stats.icmp_nobuf++;
@@ -57,7 +60,7 @@ static void echo(struct ip_layer *ip, struct rte_mbuf *m)
     r->ol_flags = 0;
     rte_pktmbuf_mtod(r, struct icmphdr *)->type = ICMP_ECHOREPLY;
     ip->stats.icmp_echo++;
-    icmp4_send(ip, r, ip_addr_find(ip->e, &dst) ? &dst : &src, &src, tos);
+    icmp4_send(ip, r, &dst, &src, tos);
 }
 
 /* An error quotes a packet of ours: to its protocol, when it is one that we can have sent. Does not take m. */
@@ -107,6 +110,9 @@ void icmp4_input(struct engine *e, struct rte_mbuf *m)
     case ICMP_PARAMETERPROB:
     case ICMP_SOURCE_QUENCH:
         error_input(ip, m, icmp);
+        break;
+    case ICMP_REDIRECT:
+        redirect4_input(pkt_info(m)->netif, m);
         break;
     default:
         ip->stats.icmp_ignored++;
@@ -185,4 +191,5 @@ void icmp_unreachable(struct netif *nif, struct rte_mbuf *m, const struct ip_add
     else
         tell_sender6(ip, m);
     rte_pktmbuf_free(m);
+    route_unreachable(ip, nif, dst);
 }

@@ -24,28 +24,34 @@ static uint16_t sum_of(const struct rte_mbuf *m, const struct ip_addr *src, cons
     return (uint16_t)~sum;
 }
 
-static void finish(struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst)
+void icmp6_finish(struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst)
 {
     struct icmp6_hdr *icmp = rte_pktmbuf_mtod(m, struct icmp6_hdr *);
     icmp->icmp6_cksum = 0;
     icmp->icmp6_cksum = sum_of(m, src, dst);
 }
 
-void icmp6_send(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst,
-                const struct rte_ether_addr *mac)
+void icmp6_to_link(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src,
+                   const struct ip_addr *dst, const struct rte_ether_addr *mac, uint8_t next, uint8_t hops)
 {
-    finish(m, src, dst);
     struct rte_ipv6_hdr *h = (struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, sizeof(*h));
     h->vtc_flow = rte_cpu_to_be_32(6u << 28);
     h->payload_len = rte_cpu_to_be_16((uint16_t)(m->pkt_len - sizeof(*h)));
-    h->proto = IPPROTO_ICMPV6;
-    h->hop_limits = 255;
+    h->proto = next;
+    h->hop_limits = hops;
     memcpy(h->src_addr, src->b, 16);
     memcpy(h->dst_addr, dst->b, 16);
     m->l2_len = sizeof(struct rte_ether_hdr);
     m->l3_len = sizeof(*h);
     m->ol_flags |= RTE_MBUF_F_TX_IPV6;
     ether_output(nif, m, mac, RTE_ETHER_TYPE_IPV6);
+}
+
+void icmp6_send(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst,
+                const struct rte_ether_addr *mac)
+{
+    icmp6_finish(m, src, dst);
+    icmp6_to_link(nif, m, src, dst, mac, IPPROTO_ICMPV6, 255);
 }
 
 /* Through the routes, as everything but ND goes. Takes m. */
@@ -57,7 +63,7 @@ static void icmp6_route(struct ip_layer *ip, struct rte_mbuf *m, const struct ip
         ip_drop(m, &ip->stats.icmp_nobuf);
         return;
     }
-    finish(m, src, dst);
+    icmp6_finish(m, src, dst);
     struct ip_send how = {.src = src, .dst = dst, .proto = IPPROTO_ICMPV6, .path = &path};
     ip_output(ip->e, m, &how);
 }
@@ -133,6 +139,12 @@ static void message(struct ip_layer *ip, struct rte_mbuf *m, const struct icmp6_
         break;
     case ND_ROUTER_ADVERT:
         ra_input(nif, m);
+        break;
+    case ND_REDIRECT:
+        redirect6_input(nif, m);
+        break;
+    case MLD_LISTENER_QUERY:
+        mld_query_input(nif, m);
         break;
     default:
         ip->stats.icmp_ignored++;

@@ -51,9 +51,20 @@ static const struct sysctl_oid oids[] = {
          "Packets of which fragments are kept, both families; 0 drops all fragments"),
     FRAG("net.inet.ip.fragttl", fragttl_ms, 30000, 100, 120000, "ms", "Fragments wait so long for the rest"),
     UINT("net.inet.icmp.icmplim", icmplim, SYSCTL_RW, 200, 0, 100000, "packets/s",
-         "ICMP errors sent at most, both families"),
-    BOOL("net.inet.icmp.drop_redirect", drop_redirect, 1,
-         "Ignore ICMP redirects (they are never followed: always 1 in effect)"),
+         "ICMP errors sent at most, both families; 0: no limit"),
+    BOOL("net.inet.icmp.drop_redirect", drop_redirect, 0, "Ignore ICMP redirects"),
+    UINT("net.inet.icmp.redirtimeout", redirtimeout4_s, SYSCTL_RW, 600, 1, 86400, "s",
+         "Routes by ICMP redirects last so long"),
+    BOOL("net.inet6.icmp6.rediraccept", rediraccept, 1, "Follow ICMPv6 redirects"),
+    UINT("net.inet6.icmp6.redirtimeout", redirtimeout6_s, SYSCTL_RW, 600, 1, 86400, "s",
+         "Routes by ICMPv6 redirects last so long"),
+    UINT("net.inet.icmp.maxredirects", maxredirects, SYSCTL_RW, 64, 0, 1024, "routes",
+         "Routes by redirects at most, on each interface, both families"),
+    UINT("net.inet6.ip6.maxifdefrouters", maxifdefrouters, SYSCTL_RW, 16, 0, 256, "routers",
+         "Default routers taken from router advertisements at most, on each interface"),
+    UINT("net.inet6.ip6.maxifprefixes", maxifprefixes, SYSCTL_RW, 16, 0, 256, "prefixes",
+         "Prefixes taken from router advertisements at most, on each interface"),
+    BOOL("net.inet6.mld.v1enable", mld_v1, 1, "Speak MLDv1 where an MLDv1 router asks (RFC 3810)"),
     BOOL("net.inet.icmp.bmcastecho", bmcastecho, 0, "Answer echo requests to broadcast and group addresses"),
     BOOL("net.inet6.ip6.accept_rtadv", accept_rtadv, 1,
          "Take routes and addresses from router advertisements"),
@@ -103,6 +114,12 @@ static const struct sysctl_oid oids[] = {
     COUNT("net.inet6.icmp6.stats.nd_ns_out", nd_ns_out, "Neighbour solicitations sent"),
     COUNT("net.inet6.icmp6.stats.nd_na_out", nd_na_out, "Neighbour advertisements sent"),
     COUNT("net.inet6.icmp6.stats.nd_rs_out", nd_rs_out, "Router solicitations sent"),
+    COUNT("net.inet.icmp.stats.redirects", redirects, "Redirects followed, both families"),
+    COUNT("net.inet.icmp.stats.badredirect", badredirect,
+          "Dropped: redirects that are malformed, not of our router, or beyond net.inet.icmp.maxredirects"),
+    COUNT("net.inet6.mld.stats.queries", mld_queries, "MLD queries received"),
+    COUNT("net.inet6.mld.stats.badqueries", mld_badquery, "Dropped: bad MLD queries"),
+    COUNT("net.inet6.mld.stats.reports", mld_reports, "MLD reports and dones sent"),
     COUNT("net.inet.ip.stats.dad_duplicates", dad_duplicates,
           "Addresses not used because another host has them"),
 };
@@ -162,7 +179,9 @@ int ip_create(struct engine *e)
     TAILQ_INIT(&ip->addrs);
     TAILQ_INIT(&ip->path_mtus);
     wheel_timer_init(&ip->rs_timer, ra_fire);
+    wheel_timer_init(&ip->expiry, route_expire);
     pool_init(&ip->addr_pool, "addresses", sizeof(struct ifaddr), 256, 16);
+    groups_create(ip);
     pool_init(&ip->path_pool, "path MTUs", sizeof(struct path_mtu), UINT32_MAX, 64);
     ip->path_gen = 1;
     e->ip = ip;
@@ -184,8 +203,10 @@ void ip_destroy(struct engine *e)
     struct ip_layer *ip = e->ip;
     struct path_mtu *p;
     wheel_cancel(&e->wheel, &ip->rs_timer);
+    wheel_cancel(&e->wheel, &ip->expiry);
     fragment_destroy(ip);
     ip_addrs_destroy(ip);
+    groups_destroy(ip);
     routes_destroy(ip);
     while ((p = TAILQ_FIRST(&ip->path_mtus)) != NULL) {
         TAILQ_REMOVE(&ip->path_mtus, p, link);

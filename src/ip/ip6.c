@@ -38,28 +38,10 @@ static uint64_t *check(struct ip_layer *ip, struct rte_mbuf *m)
     return NULL;
 }
 
-/* Groups: all nodes, and the solicited-node groups of our addresses. */
-static bool our_group(struct ip_layer *ip, const struct ip_addr *dst)
-{
-    static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-    const struct ifaddr *ia;
-    struct ip_addr g;
-    if (memcmp(dst->b, all_nodes, 16) == 0)
-        return true;
-    TAILQ_FOREACH (ia, &ip->addrs, link) {
-        if (ip_addr_is_v4(&ia->addr))
-            continue;
-        solicited_node(&ia->addr, &g);
-        if (ip_addr_eq(&g, dst))
-            return true;
-    }
-    return false;
-}
-
 static uint64_t *for_us(struct ip_layer *ip, const struct pkt_info *info)
 {
     if (ip_addr_is_multicast(&info->dst))
-        return our_group(ip, &info->dst) ? NULL : &ip->stats.notmember;
+        return group_joined(info->netif, &info->dst) ? NULL : &ip->stats.notmember;
     /* ND of an address that is still checked comes to its group; nothing comes to the address itself. */
     return ip_addr_find(ip->e, &info->dst) ? NULL : &ip->stats.cantforward;
 }

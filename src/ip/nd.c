@@ -104,16 +104,15 @@ void nd_dad_probe(struct ifaddr *ia)
     nd_send(ia->netif, ND_NEIGHBOR_SOLICIT, 0, &ia->addr, &any, &group, &mac, false);
 }
 
-static const struct ip_addr all_nodes = {.b = {0xff, 2, [15] = 1}};
-
 /* RFC 4861 §7.2.6: unsolicited, to all nodes. */
 void nd_announce(struct ifaddr *ia)
 {
     struct rte_ether_addr mac;
     if (!netif_speaks(ia->netif))
         return;
-    ether_group(&all_nodes, &mac);
-    nd_send(ia->netif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, &ia->addr, &ia->addr, &all_nodes, &mac, true);
+    ether_group(&ip6_all_nodes, &mac);
+    nd_send(ia->netif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, &ia->addr, &ia->addr, &ip6_all_nodes, &mac,
+            true);
 }
 
 /* ---- receiving ---- */
@@ -123,8 +122,8 @@ static void answer(struct netif *nif, const struct ip_addr *target, const struct
 {
     struct rte_ether_addr group;
     if (ip_addr_is_any(&info->src)) { /* somebody checks an address that we have */
-        ether_group(&all_nodes, &group);
-        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &all_nodes, &group, true);
+        ether_group(&ip6_all_nodes, &group);
+        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &ip6_all_nodes, &group, true);
         return;
     }
     struct neigh *n = neigh_find(nif, &info->src);

@@ -16,7 +16,8 @@ struct ip_params { /* sysctl net.inet.ip.*, net.inet6.ip6.*, net.inet.icmp.*, ne
     uint32_t dad_count4, dad_count6, dad_wait_ms;
     uint32_t maxfragpackets, fragttl_ms;
     uint32_t icmplim;
-    bool accept_rtadv, auto_linklocal, drop_redirect, bmcastecho;
+    uint32_t maxredirects, maxifdefrouters, maxifprefixes, redirtimeout4_s, redirtimeout6_s;
+    bool accept_rtadv, auto_linklocal, drop_redirect, rediraccept, mld_v1, bmcastecho;
 };
 struct ip_stats {
     uint64_t total4, total6, delivered4, delivered6, localout;
@@ -31,13 +32,17 @@ struct ip_stats {
         icmp_sent_error, icmp_ratelimited, icmp_nobuf;
     uint64_t nd_badsol, nd_badadv, nd_badra, nd_ns_in, nd_na_in, nd_ns_out, nd_na_out, nd_ra_in, nd_rs_out,
         dad_duplicates;
+    uint64_t redirects, badredirect, mld_queries, mld_badquery, mld_reports;
 };
+
+/* Who said so. The smaller one goes before. */
+enum route_origin { ROUTE_STATIC, ROUTE_ADDRESS, ROUTE_RA, ROUTE_REDIRECT };
 
 struct route {
     struct ip_addr dst, gateway;
     uint8_t plen; /* of the 128 bits: IPv4's + 96 */
     bool has_gateway;
-    bool from_ra;
+    uint8_t origin;
     struct netif *netif;
     uint64_t valid_until; /* ns */
 };
@@ -50,6 +55,8 @@ struct path_mtu {
     uint64_t until;
 };
 
+struct group; /* mld.c */
+
 struct ip_layer {
     uint32_t path_gen; /* grows when a route, an address or a path MTU changes */
     uint16_t next_id;
@@ -59,7 +66,7 @@ struct ip_layer {
     struct ip_stats stats;
     const struct ip_proto *protos[256];
     struct ifaddr_list addrs;
-    struct pool addr_pool, path_pool;
+    struct pool addr_pool, path_pool, group_pool;
     struct route *routes; /* longest prefix first */
     uint32_t n_routes, room_routes;
     TAILQ_HEAD(, path_mtu) path_mtus; /* oldest first */
@@ -67,6 +74,11 @@ struct ip_layer {
     struct wheel_timer frag_timer;
     uint64_t frag_at;            /* when the last fragment came that waits for others */
     struct wheel_timer rs_timer; /* router solicitations */
+    struct wheel_timer expiry;   /* the next route or path MTU that ends */
+    TAILQ_HEAD(, group) groups;  /* IPv6 groups we are in, and those we left a moment ago */
+    struct wheel_timer mld_timer;
+    uint64_t mld_v1_until;  /* an MLDv1 router asks here (RFC 3810 §8.2.1); ns */
+    uint8_t mld_robustness; /* as the querier says; 0: RFC 3810 §9.1 */
     uint8_t rs_left;
     uint64_t limit_at; /* ICMP rate: window and what was sent in it */
     uint32_t limit_used;
@@ -94,12 +106,26 @@ void ip_addr_duplicate(struct netif *nif, const struct ip_addr *addr);
 enum link_owns ip_addr_owns(struct netif *nif, const struct ip_addr *addr);
 void ip_addrs_destroy(struct ip_layer *ip);
 void solicited_node(const struct ip_addr *addr, struct ip_addr *group);
+static inline bool ifaddr_usable(const struct ifaddr *ia)
+{
+    return ia->state == IFADDR_PREFERRED || ia->state == IFADDR_DEPRECATED;
+}
+/* An address that a router's prefix made: of no network (RFC 5942), for a time. As ip_addr_add(). */
+int ip_addr_add_auto(struct netif *nif, const struct ip_addr *addr, uint8_t plen, uint64_t preferred_until,
+                     uint64_t valid_until);
 
 /* route.c */
 const struct route *route_find(const struct ip_layer *ip, const struct ip_addr *dst,
                                const struct netif *only);
-int route_set_default_ra(struct ip_layer *ip, struct netif *nif, const struct ip_addr *router,
-                         uint64_t valid_until);
+/* The network of an address of ours. As route_add(). */
+int route_add_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen);
+void route_del_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen);
+/* What a router says (RA, redirect), until r->valid_until: new, renewed, or ended when that is not after now. What was
+ * configured goes before it. 0, -ENOBUFS, -ENOMEM. */
+int route_learn(struct ip_layer *ip, const struct route *r);
+/* The neighbour does not answer: redirects to it are forgotten, other default routers go first (RFC 4861 §6.3.6). */
+void route_unreachable(struct ip_layer *ip, const struct netif *nif, const struct ip_addr *nexthop);
+void route_expire(struct wheel_timer *t, uint64_t now);
 void routes_destroy(struct ip_layer *ip);
 
 /* fragment.c: takes m (data at the IP header); the whole packet, or NULL while parts are missing or when it was dropped. */
@@ -132,6 +158,24 @@ void nd_dad_probe(struct ifaddr *ia);
 void nd_announce(struct ifaddr *ia);
 void ra_input(struct netif *nif, struct rte_mbuf *m);
 void ra_fire(struct wheel_timer *t, uint64_t now);
+extern const struct ip_addr ip6_all_nodes;
+/* redirect.c: data at the ICMP header, checksum good. Do not take m. */
+void redirect4_input(struct netif *nif, struct rte_mbuf *m);
+void redirect6_input(struct netif *nif, struct rte_mbuf *m);
+
+/* mld.c: IPv6 groups of an interface (RFC 3810). Joins count. 0 or -ENOMEM. */
+int group_join(struct netif *nif, const struct ip_addr *addr);
+void group_leave(struct netif *nif, const struct ip_addr *addr);
+bool group_joined(const struct netif *nif, const struct ip_addr *addr);
+void groups_create(struct ip_layer *ip);
+void groups_destroy(struct ip_layer *ip);
+void mld_query_input(struct netif *nif, struct rte_mbuf *m);
+
+/* Fills in the checksum of the message m. */
+void icmp6_finish(struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst);
+/* Puts the IPv6 header before m, whose first header is `next`, and sends it to mac. Takes m. */
+void icmp6_to_link(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src,
+                   const struct ip_addr *dst, const struct rte_ether_addr *mac, uint8_t next, uint8_t hops);
 /* Sends an ICMPv6 message (m: the message; checksum filled in here) with hop limit 255. Takes m. */
 void icmp6_send(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst,
                 const struct rte_ether_addr *mac);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Router advertisements (RFC 4861 §6.3) and addresses made from them (RFC 4862 §5.5). One default router at a time: the last heard.
+// Router advertisements (RFC 4861 §6.3) and addresses made from them (RFC 4862 §5.5). Of several default routers
+// the first heard is used, until it is gone.
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include "base/alloc.h"
@@ -104,29 +105,42 @@ static void renew(struct netif *nif, struct ifaddr *ia, uint32_t valid, uint32_t
         wheel_arm(&nif->e->wheel, &ia->timer, next);
 }
 
+/* So that a stream of made-up prefixes ends before the memory for addresses does. */
+static bool room_for_another(const struct netif *nif)
+{
+    const struct ifaddr *ia;
+    uint32_t n = 0;
+    TAILQ_FOREACH (ia, &nif->e->ip->addrs, link)
+        n += ia->netif == nif && ia->autoconf;
+    return n < nif->e->ip->params.maxifprefixes;
+}
+
+static void address_of_prefix(struct netif *nif, const struct nd_opt_prefix_info *p, uint32_t valid,
+                              uint32_t preferred)
+{
+    struct ip_addr a = interface_address(nif, p->nd_opt_pi_prefix.s6_addr);
+    struct ifaddr *ia = ip_addr_any_state(nif->e, &a);
+    if (ia && ia->autoconf)
+        renew(nif, ia, valid, preferred);
+    else if (!ia && valid > 0 && room_for_another(nif))
+        ip_addr_add_auto(nif, &a, 64, until(nif, preferred), until(nif, valid));
+}
+
 static void prefix_option(struct netif *nif, const struct nd_opt_prefix_info *p)
 {
-    struct ip_layer *ip = nif->e->ip;
-    const uint8_t *bytes = p->nd_opt_pi_prefix.s6_addr;
-    struct ip_addr prefix = ip_addr_v6(bytes);
+    struct ip_addr prefix = ip_addr_v6(p->nd_opt_pi_prefix.s6_addr);
     uint32_t valid = ntohl(p->nd_opt_pi_valid_time), preferred = ntohl(p->nd_opt_pi_preferred_time);
-    if (ip_addr_is_link_local(&prefix) || ip_addr_is_multicast(&prefix) || p->nd_opt_pi_prefix_len > 128 ||
-        preferred > valid)
+    uint8_t plen = p->nd_opt_pi_prefix_len;
+    if (ip_addr_is_link_local(&prefix) || ip_addr_is_multicast(&prefix) || ip_addr_is_v4(&prefix) ||
+        plen == 0 || plen > 128 || preferred > valid)
         return;
-    if ((p->nd_opt_pi_flags_reserved & ND_OPT_PI_FLAG_ONLINK) && valid > 0)
-        route_add(nif->e, &prefix, p->nd_opt_pi_prefix_len, NULL, nif);
-    if (!(p->nd_opt_pi_flags_reserved & ND_OPT_PI_FLAG_AUTO) || p->nd_opt_pi_prefix_len != 64)
-        return;
-    struct ip_addr a = interface_address(nif, bytes);
-    struct ifaddr *ia = ip_addr_any_state(nif->e, &a);
-    if (ia && ia->autoconf) {
-        renew(nif, ia, valid, preferred);
-    } else if (!ia && valid > 0 && ip_addr_add(nif, &a, 64) == 0) {
-        ia = ip_addr_any_state(ip->e, &a);
-        ia->autoconf = true;
-        ia->valid_until = until(nif, valid);
-        ia->preferred_until = until(nif, preferred);
+    if (p->nd_opt_pi_flags_reserved & ND_OPT_PI_FLAG_ONLINK) { /* RFC 4861 §6.3.4 */
+        struct route r = {
+            .dst = prefix, .plen = plen, .netif = nif, .origin = ROUTE_RA, .valid_until = until(nif, valid)};
+        route_learn(nif->e->ip, &r);
     }
+    if ((p->nd_opt_pi_flags_reserved & ND_OPT_PI_FLAG_AUTO) && plen == 64)
+        address_of_prefix(nif, p, valid, preferred);
 }
 
 static void options(struct netif *nif, const struct pkt_info *info, const uint8_t *at, const uint8_t *end)
@@ -170,11 +184,10 @@ void ra_input(struct netif *nif, struct rte_mbuf *m)
     ip->stats.nd_ra_in++;
     wheel_cancel(&nif->e->wheel, &ip->rs_timer); /* no more questions */
     options(nif, info, (const uint8_t *)(ra + 1), end);
-    uint16_t lifetime = ntohs(ra->nd_ra_router_lifetime);
-    const struct ip_addr any = {0};
-    const struct route *now_default = route_find(ip, &any, NULL);
-    bool from_it = now_default && now_default->plen == 0 && now_default->from_ra &&
-                   ip_addr_eq(&now_default->gateway, &info->src);
-    if (lifetime > 0 || from_it)
-        route_set_default_ra(ip, nif, &info->src, nif->e->now + lifetime * NS_PER_SEC);
+    struct route r = {.gateway = info->src,
+                      .has_gateway = true,
+                      .netif = nif,
+                      .origin = ROUTE_RA,
+                      .valid_until = nif->e->now + ntohs(ra->nd_ra_router_lifetime) * NS_PER_SEC};
+    route_learn(ip, &r);
 }

@@ -5,12 +5,17 @@
 #include "base/alloc.h"
 #include "ip/priv.h"
 
-static struct route *exact(struct ip_layer *ip, const struct ip_addr *dst, uint8_t plen)
+#define PATH_MTU_LIFE (600 * NS_PER_SEC) /* RFC 1191 §6.3 */
+
+/* fe80::/64 is on every link, so there the interface belongs to the name. */
+static struct route *exact(struct ip_layer *ip, const struct ip_addr *dst, uint8_t plen,
+                           const struct netif *nif)
 {
+    bool each_link = nif && !ip_addr_is_v4(dst) && ip_addr_is_link_local(dst);
     for (uint32_t i = 0; i < ip->n_routes; i++) {
         struct route *r = &ip->routes[i];
         if (r->plen == plen && ip_addr_is_v4(&r->dst) == ip_addr_is_v4(dst) &&
-            ip_prefix_match(&r->dst, dst, plen))
+            (!each_link || r->netif == nif) && ip_prefix_match(&r->dst, dst, plen))
             return r;
     }
     return NULL;
@@ -56,13 +61,19 @@ static void mask(struct ip_addr *a, unsigned plen)
     }
 }
 
+/* What was configured stands before what others say. */
+static bool goes_before(const struct route *a, const struct route *b)
+{
+    return a->plen != b->plen ? a->plen > b->plen : a->origin < b->origin;
+}
+
 static int insert(struct ip_layer *ip, const struct route *r)
 {
     int err = make_room(ip);
     if (err)
         return err;
     uint32_t i = ip->n_routes++;
-    while (i > 0 && ip->routes[i - 1].plen < r->plen) {
+    while (i > 0 && goes_before(r, &ip->routes[i - 1])) {
         ip->routes[i] = ip->routes[i - 1];
         i--;
     }
@@ -72,10 +83,15 @@ static int insert(struct ip_layer *ip, const struct route *r)
     return 0;
 }
 
-int route_add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const struct ip_addr *gateway,
-              struct netif *nif)
+static void remove_at(struct ip_layer *ip, struct route *r)
 {
-    struct ip_layer *ip = e->ip;
+    memmove(r, r + 1, (size_t)(&ip->routes[--ip->n_routes] - r) * sizeof(*r));
+    ip->path_gen++;
+}
+
+static int add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const struct ip_addr *gateway,
+               struct netif *nif, enum route_origin origin)
+{
     bool v4 = ip_addr_is_v4(dst), direct = !gateway || ip_addr_is_any(gateway);
     if (plen > (v4 ? 32 : 128) || (!direct && ip_addr_is_v4(gateway) != v4) || !nif)
         return -EINVAL;
@@ -83,49 +99,108 @@ int route_add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const s
                       .plen = plen128(dst, plen),
                       .netif = nif,
                       .has_gateway = !direct,
+                      .origin = origin,
                       .valid_until = TIME_NEVER};
     if (!direct)
         r.gateway = *gateway;
-    struct route *old = exact(ip, dst, r.plen);
-    /* fe80::/64 is on every link. */
-    if (old && !(ip_addr_is_link_local(dst) && !v4 && old->netif != nif))
+    struct route *old = exact(e->ip, dst, r.plen, nif);
+    if (old && old->origin <= ROUTE_ADDRESS)
         return -EEXIST;
-    return insert(ip, &r);
+    return insert(e->ip, &r);
 }
 
-static void remove_at(struct ip_layer *ip, struct route *r)
+int route_add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const struct ip_addr *gateway,
+              struct netif *nif)
 {
-    memmove(r, r + 1, (size_t)(&ip->routes[--ip->n_routes] - r) * sizeof(*r));
-    ip->path_gen++;
+    return add(e, dst, plen, gateway, nif, ROUTE_STATIC);
+}
+
+int route_add_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+{
+    return add(nif->e, addr, plen, NULL, nif, ROUTE_ADDRESS);
+}
+
+void route_del_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen)
+{
+    struct ip_layer *ip = nif->e->ip;
+    struct route *r = exact(ip, addr, plen128(addr, plen), nif);
+    if (r && r->origin == ROUTE_ADDRESS && r->netif == nif)
+        remove_at(ip, r);
 }
 
 int route_del(struct engine *e, const struct ip_addr *dst, uint8_t plen)
 {
-    struct route *r = exact(e->ip, dst, plen128(dst, plen));
+    struct route *r = exact(e->ip, dst, plen128(dst, plen), NULL);
     if (!r)
         return -ENOENT;
     remove_at(e->ip, r);
     return 0;
 }
 
-int route_set_default_ra(struct ip_layer *ip, struct netif *nif, const struct ip_addr *router,
-                         uint64_t valid_until)
+/* ---- routes that others told us, for a time ---- */
+
+static void expire(struct ip_layer *ip);
+
+/* The same as r, learned before; default routers stand side by side. */
+static struct route *learned(struct ip_layer *ip, const struct route *r)
 {
-    struct ip_addr any = {0};
-    struct route *old = exact(ip, &any, 0);
-    if (old && !old->from_ra)
-        return 0; /* what was configured goes before */
+    for (uint32_t i = 0; i < ip->n_routes; i++) {
+        struct route *old = &ip->routes[i];
+        if (old->origin == r->origin && old->plen == r->plen && old->netif == r->netif &&
+            ip_addr_eq(&old->dst, &r->dst) && (r->plen > 0 || ip_addr_eq(&old->gateway, &r->gateway)))
+            return old;
+    }
+    return NULL;
+}
+
+static uint32_t how_many(const struct ip_layer *ip, const struct route *like)
+{
+    uint32_t n = 0;
+    for (const struct route *r = ip->routes; r < ip->routes + ip->n_routes; r++)
+        n += r->origin == like->origin && r->netif == like->netif && (r->plen == 0) == (like->plen == 0);
+    return n;
+}
+
+static uint32_t most_of(const struct ip_layer *ip, const struct route *r)
+{
+    if (r->origin == ROUTE_REDIRECT)
+        return ip->params.maxredirects;
+    return r->plen == 0 ? ip->params.maxifdefrouters : ip->params.maxifprefixes;
+}
+
+int route_learn(struct ip_layer *ip, const struct route *told)
+{
+    struct route r = *told;
+    mask(&r.dst, r.plen);
+    struct route *old = learned(ip, &r);
+    if (old && r.valid_until > ip->e->now && old->has_gateway == r.has_gateway &&
+        ip_addr_eq(&old->gateway, &r.gateway)) { /* cached paths stay good */
+        old->valid_until = r.valid_until;
+        expire(ip);
+        return 0;
+    }
     if (old)
         remove_at(ip, old);
-    if (valid_until <= ip->e->now)
+    if (r.valid_until <= ip->e->now)
         return 0;
-    struct route r = {.dst = any,
-                      .gateway = *router,
-                      .has_gateway = true,
-                      .from_ra = true,
-                      .netif = nif,
-                      .valid_until = valid_until};
-    return insert(ip, &r);
+    int err = how_many(ip, &r) < most_of(ip, &r) ? insert(ip, &r) : -ENOBUFS;
+    expire(ip);
+    return err;
+}
+
+void route_unreachable(struct ip_layer *ip, const struct netif *nif, const struct ip_addr *nexthop)
+{
+    for (uint32_t i = ip->n_routes; i-- > 0;) {
+        struct route r = ip->routes[i];
+        if (r.netif != nif || !ip_addr_eq(r.has_gateway ? &r.gateway : &r.dst, nexthop))
+            continue;
+        if (r.origin == ROUTE_REDIRECT)
+            remove_at(ip, &ip->routes[i]);
+        if (r.origin == ROUTE_RA && r.plen == 0 && i + 1 < ip->n_routes) { /* default routes come last */
+            remove_at(ip, &ip->routes[i]);
+            insert(ip, &r);
+        }
+    }
 }
 
 void routes_destroy(struct ip_layer *ip)
@@ -169,19 +244,45 @@ void ip_path_mtu_lower(struct engine *e, const struct ip_addr *dst, uint32_t mtu
     p = pool_get(&ip->path_pool);
     if (!p)
         return; /* the next too big tells again */
-    *p = (struct path_mtu){.dst = *dst, .mtu = mtu, .until = e->now + 600 * NS_PER_SEC};
+    *p = (struct path_mtu){.dst = *dst, .mtu = mtu, .until = e->now + PATH_MTU_LIFE};
     TAILQ_INSERT_TAIL(&ip->path_mtus, p, link);
     ip->path_gen++;
+    expire(ip);
 }
 
 static uint32_t path_mtu(struct ip_layer *ip, const struct ip_addr *dst, uint32_t mtu)
 {
     struct path_mtu *p = TAILQ_EMPTY(&ip->path_mtus) ? NULL : path_mtu_find(ip, dst);
-    if (p && p->until <= ip->e->now) {
-        path_mtu_forget(ip, p);
-        p = NULL;
-    }
     return p && p->mtu < mtu ? p->mtu : mtu;
+}
+
+/* ---- what ends by itself: connections ask anew for their paths then ---- */
+
+static void expire(struct ip_layer *ip)
+{
+    uint64_t now = ip->e->now, next = TIME_NEVER;
+    struct path_mtu *p;
+    for (uint32_t i = ip->n_routes; i-- > 0;) {
+        if (ip->routes[i].valid_until <= now)
+            remove_at(ip, &ip->routes[i]);
+        else if (ip->routes[i].valid_until < next)
+            next = ip->routes[i].valid_until;
+    }
+    while ((p = TAILQ_FIRST(&ip->path_mtus)) != NULL && p->until <= now) {
+        path_mtu_forget(ip, p);
+        ip->path_gen++;
+    }
+    if (p && p->until < next)
+        next = p->until;
+    if (next == TIME_NEVER)
+        wheel_cancel(&ip->e->wheel, &ip->expiry);
+    else
+        wheel_arm(&ip->e->wheel, &ip->expiry, next);
+}
+
+void route_expire(struct wheel_timer *t, uint64_t now)
+{
+    expire(container_of(t, struct ip_layer, expiry));
 }
 
 /* ---- paths ---- */
@@ -214,12 +315,14 @@ int ip_path_find(struct engine *e, const struct ip_addr *src, const struct ip_ad
     struct netif *only = NULL, *lo = netif_find(e, "lo0");
     if (lo && (is_loopback(dst) || ip_addr_find(e, dst)))
         return path_out(ip, lo, dst, dst, path);
-    if (!ip_addr_is_v4(dst) && ip_addr_is_link_local(dst)) {
+    if (!ip_addr_is_v4(dst) && (ip_addr_is_link_local(dst) || ip_addr_is_multicast(dst))) {
         const struct ifaddr *ia = ip_addr_find(e, src);
         only = scope_index ? netif_by_index(e, scope_index) : ia ? ia->netif : NULL;
         if (scope_index && !only)
             return -ENETUNREACH;
     }
+    if (only && ip_addr_is_multicast(dst))
+        return path_out(ip, only, dst, dst, path);
     const struct route *r = route_find(ip, dst, only);
     if (!r || !r->netif->up) {
         ip->stats.noroute++;
@@ -235,8 +338,11 @@ bool ip_path_valid(const struct engine *e, const struct ip_path *path)
 
 /* ---- source addresses (RFC 6724 §5, the rules that a host with few addresses needs) ---- */
 
+/* 0 this host, 1 this link, 2 more (RFC 6724 §3.1) */
 static int scope_of(const struct ip_addr *a)
 {
+    if (!ip_addr_is_v4(a) && ip_addr_is_multicast(a))
+        return (a->b[1] & 0xf) <= 2 ? 1 : 2;
     return is_loopback(a) ? 0 : ip_addr_is_link_local(a) ? 1 : 2;
 }
 
@@ -264,6 +370,15 @@ static bool better(const struct ifaddr *a, const struct ifaddr *b, const struct 
     return common_bits(&a->addr, dst) > common_bits(&b->addr, dst); /* rule 8 */
 }
 
+/* RFC 6724 §4: an address of another link or of loopback says nothing to who gets it. */
+static bool candidate(const struct ifaddr *ia, const struct ip_addr *dst, const struct netif *out)
+{
+    int scope = scope_of(&ia->addr);
+    if (scope == 0)
+        return scope_of(dst) == 0;
+    return scope != 1 || ip_addr_is_v4(&ia->addr) || ia->netif == out;
+}
+
 int ip_source(struct engine *e, const struct ip_addr *dst, uint32_t scope_index, struct ip_addr *src)
 {
     struct ip_layer *ip = e->ip;
@@ -273,15 +388,13 @@ int ip_source(struct engine *e, const struct ip_addr *dst, uint32_t scope_index,
         *src = *dst;
         return 0;
     }
-    const struct route *r = route_find(ip, dst, scope_index ? netif_by_index(e, scope_index) : NULL);
-    if (!r && !is_loopback(dst))
+    const struct netif *only = scope_index ? netif_by_index(e, scope_index) : NULL;
+    const struct route *r = route_find(ip, dst, only);
+    if (!r && !is_loopback(dst) && !(only && ip_addr_is_multicast(dst)))
         return -ENETUNREACH;
-    const struct netif *out = r ? r->netif : NULL;
+    const struct netif *out = r ? r->netif : only;
     TAILQ_FOREACH (ia, &ip->addrs, link) {
-        if (ip_addr_is_v4(&ia->addr) != v4 ||
-            (ia->state != IFADDR_PREFERRED && ia->state != IFADDR_DEPRECATED))
-            continue;
-        if (scope_of(&ia->addr) == 0 && scope_of(dst) != 0)
+        if (ip_addr_is_v4(&ia->addr) != v4 || !ifaddr_usable(ia) || !candidate(ia, dst, out))
             continue;
         if (better(ia, best, dst, out))
             best = ia;

@@ -2,6 +2,7 @@
 // A host of link and ip floors on the fake port of ../link/fake.h, with a protocol above that keeps what it is given.
 #pragma once
 #include "../link/fake.h"
+#include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include "base/cksum.h"
