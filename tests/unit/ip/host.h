@@ -226,7 +226,7 @@ static inline uint64_t drops(void)
     return s->tooshort + s->badvers + s->badhlen + s->badlen + s->badsum + s->badaddr + s->cantforward +
            s->noproto + s->badoptions + s->toomanyhdr + s->notmember + s->fragdropped + s->fragtimeout +
            s->icmp_badsum + s->icmp_tooshort + s->icmp_badcode + s->icmp_ignored + s->nd_badsol +
-           s->nd_badadv + s->nd_badra;
+           s->nd_badadv + s->nd_badra + s->badredirect + s->mld_badquery;
 }
 
 /* m arrives, nobody gets it, and exactly the counter `name` says so. */
