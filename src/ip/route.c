@@ -295,15 +295,13 @@ static bool is_loopback(const struct ip_addr *a)
 static int path_out(struct ip_layer *ip, struct netif *nif, const struct ip_addr *nexthop,
                     const struct ip_addr *dst, struct ip_path *path)
 {
+    struct neigh *n = nif->loopback ? NULL : neigh_get(nif, nexthop);
+    if (!n && !nif->loopback)
+        return -ENOBUFS; /* path stays as it was: not valid */
     path->netif = nif;
-    path->neigh = NULL;
+    path->neigh = n;
     path->mtu = path_mtu(ip, dst, nif->mtu);
     path->gen = ip->path_gen;
-    if (!nif->loopback) {
-        path->neigh = neigh_get(nif, nexthop);
-        if (!path->neigh)
-            return -ENOBUFS;
-    }
     path->neigh_gen = ip->e->link->neigh_gen;
     return 0;
 }

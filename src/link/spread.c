@@ -15,10 +15,10 @@
 #define SPREAD_BURST 256
 #define IP6_EXT_MAX  4 /* extension headers looked through */
 
-/* ICMPv6: errors are below 128; RFC 4861 §4 has 133 to 137. */
-#define ICMP6_INFO     128
-#define ICMP6_ND_FIRST 133
-#define ICMP6_ND_LAST  137
+/* ICMPv6: errors are below 128; groups have 130 to 132 (RFC 2710), RFC 4861 §4 has 133 to 137. */
+#define ICMP6_INFO       128
+#define ICMP6_LINK_FIRST 130
+#define ICMP6_LINK_LAST  137
 
 void toeplitz_symmetric_key(uint8_t *key, uint32_t len)
 {
@@ -187,7 +187,7 @@ static uint32_t owner_of_icmp(const struct netif *nif, const struct rte_mbuf *m,
         return icmp4_is_error(type) ? owner_of_error(nif, m, k) : nif->e->id;
     if (type < ICMP6_INFO)
         return owner_of_error(nif, m, k);
-    return type >= ICMP6_ND_FIRST && type <= ICMP6_ND_LAST ? OWNER_ALL : nif->e->id;
+    return type >= ICMP6_LINK_FIRST && type <= ICMP6_LINK_LAST ? OWNER_ALL : nif->e->id;
 }
 
 static uint32_t owner_of_ip(const struct netif *nif, const struct rte_mbuf *m, uint32_t off)

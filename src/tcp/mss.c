@@ -16,7 +16,11 @@ int tcp_path_refresh(struct tcb *tp)
 {
     if (tp->path.netif && ip_path_valid(tp->e, &tp->path))
         return 0;
-    return ip_path_find(tp->e, &tp->laddr, &tp->faddr, tp->scope_index, &tp->path);
+    uint32_t before = tp->path.mtu;
+    int err = ip_path_find(tp->e, &tp->laddr, &tp->faddr, tp->scope_index, &tp->path);
+    if (err == 0 && tp->path.mtu != before) /* another connection learned it, or it ended (RFC 1191 §6.3) */
+        tcp_mss_update(tp);
+    return err;
 }
 
 static uint32_t largest(const struct tcb *tp, uint32_t mtu)

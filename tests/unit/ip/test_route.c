@@ -120,6 +120,18 @@ static void to_ourselves_by_loopback(void **state)
     }
 }
 
+static void path_without_room_for_a_neighbour_stays_invalid(void **state)
+{
+    struct ip_addr src = v4(1), dst = v4(99);
+    struct ip_path path = path_to("10.0.0.2"), before;
+    f.e->ip->path_gen++;
+    before = path;
+    f.e->link->priv->params.max_entries = 1; /* the fixture has more, all static */
+    assert_int_equal(ip_path_find(f.e, &src, &dst, 0, &path), -ENOBUFS);
+    assert_memory_equal(&path, &before, sizeof(path));
+    assert_false(ip_path_valid(f.e, &path));
+}
+
 /* ---- path MTU ---- */
 
 static void rfc1191_smaller_mtu_is_remembered_for_ten_minutes(void **state)
@@ -263,6 +275,7 @@ int main(void)
         HOST_TEST(number_of_routes_is_limited),
         HOST_TEST(cached_path_ages_when_routes_change),
         HOST_TEST(to_ourselves_by_loopback),
+        HOST_TEST(path_without_room_for_a_neighbour_stays_invalid),
         HOST_TEST(rfc1191_smaller_mtu_is_remembered_for_ten_minutes),
         HOST_TEST(rfc8201_4_never_below_the_least_mtu),
         HOST_TEST(remembered_path_mtus_are_limited),
