@@ -57,7 +57,7 @@ static void watch(struct ip_layer *ip, uint64_t since)
 }
 
 /* The library's clock is whatever it is given: the engine's nanoseconds. A death row may be too short for all at once. */
-static void sweep(struct wheel_timer *t, uint64_t now)
+void fragment_sweep(struct wheel_timer *t, uint64_t now)
 {
     struct ip_layer *ip = container_of(t, struct ip_layer, frag_timer);
     struct rte_ip_frag_death_row row;
@@ -83,7 +83,6 @@ static struct rte_ip_frag_tbl *table_new(uint32_t packets, uint32_t ttl_ms)
 
 int fragment_create(struct ip_layer *ip)
 {
-    wheel_timer_init(&ip->frag_timer, sweep);
     ip->frags = table_new(ip->params.maxfragpackets, ip->params.fragttl_ms);
     return ip->frags ? 0 : -ENOMEM;
 }

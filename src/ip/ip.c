@@ -180,6 +180,7 @@ int ip_create(struct engine *e)
     TAILQ_INIT(&ip->path_mtus);
     wheel_timer_init(&ip->rs_timer, ra_fire);
     wheel_timer_init(&ip->expiry, route_expire);
+    wheel_timer_init(&ip->frag_timer, fragment_sweep);
     pool_init(&ip->addr_pool, "addresses", sizeof(struct ifaddr), 256, 16);
     groups_create(ip);
     pool_init(&ip->path_pool, "path MTUs", sizeof(struct path_mtu), UINT32_MAX, 64);

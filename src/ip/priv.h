@@ -131,6 +131,7 @@ void routes_destroy(struct ip_layer *ip);
 /* fragment.c: takes m (data at the IP header); the whole packet, or NULL while parts are missing or when it was dropped. */
 int fragment_create(struct ip_layer *ip);
 void fragment_destroy(struct ip_layer *ip);
+void fragment_sweep(struct wheel_timer *t, uint64_t now);
 /* sysctl: a limit of the table changes, so the table is made anew; what waits in it is dropped. */
 int fragment_param_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize);
 struct rte_mbuf *fragment4_input(struct ip_layer *ip, struct rte_mbuf *m);

@@ -311,6 +311,32 @@ static void answer_ends_the_asking(void **state)
     assert_int_equal(sysctl_value("net.inet6.icmp6.stats.nd_rs_out"), 1);
 }
 
+static void every_failed_allocation_is_survived(void **state)
+{
+#ifdef LEAT_FAULT_INJECTION
+    struct ip_addr a = automatic();
+    bool over = false;
+    for (int n = 1; !over; n++) {
+        assert_true(n < 100);
+        fault_run = 1;
+        fault_countdown = n;
+        arrive(advert("fe80::2", 1000, &usual));
+        fake_pass(&f, 3 * NS_PER_SEC);
+        over = fault_countdown > 0;
+        fault_countdown = -1;
+        struct prefix gone = usual;
+        gone.valid = gone.preferred = 0;
+        arrive(advert("fe80::2", 0, &gone));
+        if (ip_addr_any_state(f.e, &a))
+            assert_int_equal(ip_addr_del(f.nif, &a), 0);
+        fake_pass(&f, 3 * NS_PER_SEC);
+        fake_forget(&f);
+    }
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +356,7 @@ int main(void)
         HOST_TEST(mtu_option_lowers_the_interfaces_within_limits),
         HOST_TEST(rfc4861_637_routers_are_asked_for_until_one_answers),
         HOST_TEST(answer_ends_the_asking),
+        HOST_TEST(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, fake_eal, NULL);
 }

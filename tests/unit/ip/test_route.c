@@ -265,6 +265,25 @@ static void number_of_addresses_is_limited(void **state)
     assert_int_equal(ip_addr_add(f.nif, &any, 24), -EINVAL);
 }
 
+static void every_failed_allocation_of_the_layer_is_survived(void **state)
+{
+#ifdef LEAT_FAULT_INJECTION
+    int rc = -ENOMEM;
+    ip_destroy(f.e);
+    for (int n = 1; rc; n++) {
+        assert_true(n < 100);
+        fault_run = 1;
+        fault_countdown = n;
+        rc = ip_create(f.e);
+        fault_countdown = -1;
+        assert_true(rc == 0 || rc == -ENOMEM);
+        assert_true(rc == 0 || !f.e->ip);
+    }
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +303,7 @@ int main(void)
         HOST_TEST(address_brings_its_network_and_takes_it_along),
         HOST_TEST(link_local_network_is_on_each_interface),
         HOST_TEST(number_of_addresses_is_limited),
+        HOST_TEST(every_failed_allocation_of_the_layer_is_survived),
     };
     return cmocka_run_group_tests(tests, fake_eal, NULL);
 }
