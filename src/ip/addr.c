@@ -155,7 +155,7 @@ static int address_new(const struct ifaddr *template)
     ia->dad_left = (uint8_t)(ip_addr_is_v4(&ia->addr) ? ip->params.dad_count4 : ip->params.dad_count6);
     if (nif->loopback || ia->dad_left == 0)
         ready(ia);
-    else /* later by a slot than the report of the group, or a switch keeps the answer from us (RFC 4862 §5.4.2) */
+    else /* later by a slot than the report of the group, else a switch keeps it (RFC 4862 §5.4.2) */
         wheel_arm(&nif->e->wheel, &ia->timer, nif->e->now + 2 * WHEEL_SLOT_NS);
     return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fragments, by librte_ip_frag: put together on the way in (RFC 791, RFC 8200 §4.5), made on the way out where DF is not set.
+// Fragments, by librte_ip_frag: put together on the way in (RFC 791, RFC 8200 §4.5), made on the way out
+// where DF is not set.
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@
 #define SWEEP_NS   NS_PER_SEC
 #define BUCKET_LEN 4u
 
-/* The sender hears that a packet came in part only, when its beginning did: m is that one (RFC 792, RFC 8200 §4.5). */
+/* The sender hears that a packet came in part only, when its beginning did: m is that one (RFC 792, RFC 8200
+ * §4.5). */
 static void tell4(struct ip_layer *ip, struct rte_mbuf *m)
 {
     const struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
@@ -26,7 +28,8 @@ static void tell4(struct ip_layer *ip, struct rte_mbuf *m)
     icmp4_error(ip->e, m, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, 0);
 }
 
-/* An error about the fragment m, data at the IPv6 header; what is in the fragment decides whether it may be told. */
+/* An error about the fragment m, data at the IPv6 header; what is in the fragment decides whether it may be
+ * told. */
 static void tell6(struct ip_layer *ip, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param)
 {
     const struct rte_ipv6_fragment_ext *frag = rte_pktmbuf_mtod_offset(
@@ -56,7 +59,8 @@ static void watch(struct ip_layer *ip, uint64_t since)
         wheel_arm(&ip->e->wheel, &ip->frag_timer, since + ip->params.fragttl_ms * NS_PER_MS + SWEEP_NS);
 }
 
-/* The library's clock is whatever it is given: the engine's nanoseconds. A death row may be too short for all at once. */
+/* The library's clock is whatever it is given: the engine's nanoseconds. A death row may be too short for
+ * all at once. */
 void fragment_sweep(struct wheel_timer *t, uint64_t now)
 {
     struct ip_layer *ip = container_of(t, struct ip_layer, frag_timer);

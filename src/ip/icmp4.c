@@ -63,7 +63,7 @@ static void echo(struct ip_layer *ip, struct rte_mbuf *m)
     icmp4_send(ip, r, &dst, &src, tos);
 }
 
-/* An error quotes a packet of ours: to its protocol, when it is one that we can have sent. Does not take m. */
+/* An error quotes a packet of ours: to its protocol, if it is one that we can have sent. Does not take m. */
 static void error_input(struct ip_layer *ip, struct rte_mbuf *m, const struct icmphdr *icmp)
 {
     const struct rte_ipv4_hdr *q = rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, sizeof(*icmp));
@@ -120,7 +120,8 @@ void icmp4_input(struct engine *e, struct rte_mbuf *m)
     rte_pktmbuf_free(m);
 }
 
-/* RFC 1122 §3.2.2: never about an ICMP error, a group or broadcast, a fragment but the first, or a sender that is no single host. */
+/* RFC 1122 §3.2.2: never about an ICMP error, a group or broadcast, a fragment but the first, or a sender
+ * that is no single host. */
 static bool may_be_told(struct rte_mbuf *m, const struct rte_ipv4_hdr *h)
 {
     const struct pkt_info *info = pkt_info(m);

@@ -33,10 +33,12 @@ struct ip_path {
 
 /* Transport protocol above IP. */
 struct ip_proto {
-    /* A burst of packets of this protocol; mbuf data at the transport header (see struct pkt_info). Takes them. */
+    /* A burst of packets of this protocol; mbuf data at the transport header (see struct pkt_info). Takes
+     * them. */
     void (*input)(struct engine *e, struct rte_mbuf **pkts, uint16_t n);
-    /* An ICMP error quoted one of our packets: src/dst as in the quoted packet (src is ours). l4 points at len >= 8 quoted bytes of
-     * the transport header. type/code in ICMPv4 terms for v4, ICMPv6 terms for v6. mtu: for too big, else 0. */
+    /* An ICMP error quoted one of our packets: src/dst as in the quoted packet (src is ours). l4 points at
+     * len >= 8 quoted bytes of the transport header. type/code in ICMPv4 terms for v4, ICMPv6 terms for v6.
+     * mtu: for too big, else 0. */
     void (*error)(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, const uint8_t *l4,
                   uint32_t len, int type, int code, uint32_t mtu);
 };
@@ -46,7 +48,8 @@ int ip_create(struct engine *e);
 void ip_destroy(struct engine *e);
 void ip_register(struct engine *e, uint8_t proto, const struct ip_proto *ops);
 
-/* Addresses. plen as in struct ifaddr. 0, -EEXIST, -EINVAL, -ENOMEM. A new address is probed (DAD) and announced. */
+/* Addresses. plen as in struct ifaddr. 0, -EEXIST, -EINVAL, -ENOMEM. A new address is probed (DAD) and
+ * announced. */
 int ip_addr_add(struct netif *nif, const struct ip_addr *addr, uint8_t plen);
 int ip_addr_del(struct netif *nif, const struct ip_addr *addr);
 /* Ours and usable (not tentative or duplicated)? scope_index 0: any interface. */
@@ -54,7 +57,8 @@ struct ifaddr *ip_addr_find(struct engine *e, const struct ip_addr *addr);
 TAILQ_HEAD(ifaddr_list, ifaddr);
 struct ifaddr_list *ip_addrs(struct engine *e);
 
-/* A new interface is up: its link-local address (net.inet6.ip6.auto_linklocal), and routers are asked for (ra.c). */
+/* A new interface is up: its link-local address (net.inet6.ip6.auto_linklocal), and routers are asked for
+ * (ra.c). */
 void ip_netif_up(struct netif *nif);
 
 /* Routes. gateway any (or NULL) = on link. 0, -EEXIST, -ENOENT, -EINVAL, -ENOMEM. */
@@ -66,7 +70,8 @@ int route_del(struct engine *e, const struct ip_addr *dst, uint8_t plen);
 int ip_path_find(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, uint32_t scope_index,
                  struct ip_path *path);
 bool ip_path_valid(const struct engine *e, const struct ip_path *path);
-/* The source address for packets to dst (RFC 6724 rules that matter on a host). 0 or -EADDRNOTAVAIL / -ENETUNREACH. */
+/* The source address for packets to dst (RFC 6724 rules that matter on a host). 0 or -EADDRNOTAVAIL /
+ * -ENETUNREACH. */
 int ip_source(struct engine *e, const struct ip_addr *dst, uint32_t scope_index, struct ip_addr *src);
 /* A validated ICMP too big for dst: remembers the smaller MTU and ages paths. */
 void ip_path_mtu_lower(struct engine *e, const struct ip_addr *dst, uint32_t mtu);
@@ -78,10 +83,11 @@ struct ip_send {
     const struct ip_path *path;
 };
 /*
- * m's data starts at the transport header; the IP header is prepended into its headroom, then the packet goes to the
- * neighbour. TCP sets m->l4_len and, to have the checksum filled in by NIC or software (netif), RTE_MBUF_F_TX_TCP_CKSUM;
- * for TSO also RTE_MBUF_F_TX_TCP_SEG and tso_segsz. ip sets l2_len, l3_len, the family flags and the pseudo header checksum
- * in the transport header's checksum field. Packets larger than the path's MTU (and not TSO) are fragmented when
- * dont_fragment is false, else dropped and counted. Takes m. 0 or -errno (the packet is gone in either case).
+ * m's data starts at the transport header; the IP header is prepended into its headroom, then the packet
+ * goes to the neighbour. TCP sets m->l4_len and, to have the checksum filled in by NIC or software
+ * (netif), RTE_MBUF_F_TX_TCP_CKSUM; for TSO also RTE_MBUF_F_TX_TCP_SEG and tso_segsz. ip sets l2_len,
+ * l3_len, the family flags and the pseudo header checksum in the transport header's checksum field.
+ * Packets larger than the path's MTU (and not TSO) are fragmented when dont_fragment is false, else
+ * dropped and counted. Takes m. 0 or -errno (the packet is gone in either case).
  */
 int ip_output(struct engine *e, struct rte_mbuf *m, const struct ip_send *how);

@@ -46,8 +46,8 @@ static uint64_t *for_us(struct ip_layer *ip, const struct pkt_info *info)
     return ip_addr_find(ip->e, &info->dst) ? NULL : &ip->stats.cantforward;
 }
 
-/* RFC 8200 §4.2: an option we don't know says in its two highest bits what to do. 0: all may be skipped; the offset of one that may
- * not; -1: malformed. */
+/* RFC 8200 §4.2: an option we don't know says in its two highest bits what to do. 0: all may be skipped; the
+ * offset of one that may not; -1: malformed. */
 static int option_refused(const uint8_t *p, unsigned len)
 {
     for (unsigned i = 2; i < len;) {
@@ -96,8 +96,8 @@ static uint64_t *options(struct ip_layer *ip, struct rte_mbuf *m, unsigned off, 
 }
 
 /*
- * Walks the chain from `next` at offset *off to the transport header. 0: *off is there and info->proto says what it is; the
- * fragment header stops the walk with IPPROTO_FRAGMENT. Else the counter.
+ * Walks the chain from `next` at offset *off to the transport header. NULL: *off is there and info->proto
+ * says what it is; the fragment header stops the walk with IPPROTO_FRAGMENT. Else the counter.
  */
 static uint64_t *walk(struct ip_layer *ip, struct rte_mbuf *m, uint8_t next, unsigned *off)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The IPv6 groups that an interface is in, and their reports to multicast routers and switches that look on: MLDv2 (RFC 3810), MLDv1
-// (RFC 2710) where a router asks in it. We want every source of a group, so no record names one.
+// The IPv6 groups that an interface is in, and their reports to multicast routers and switches that look on:
+// MLDv2 (RFC 3810), MLDv1 (RFC 2710) where a router asks in it. We want every source of a group, so no record
+// names one.
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include "base/alloc.h"

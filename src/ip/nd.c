@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Neighbour discovery (RFC 4861): solicitations and advertisements, and the check for duplicate addresses (RFC 4862 §5.4).
+// Neighbour discovery (RFC 4861): solicitations and advertisements, and the check for duplicate addresses
+// (RFC 4862 §5.4).
 #include <netinet/icmp6.h>
 #include "base/alloc.h"
 #include "ip/priv.h"
@@ -18,7 +19,8 @@ bool nd_option_next(const uint8_t **at, const uint8_t *end, struct nd_option *ou
     return true;
 }
 
-/* The link-layer address option of this kind. False: the options are malformed. *mac stays NULL when it is not there. */
+/* The link-layer address option of this kind. False: the options are malformed. *mac stays NULL when it is
+ * not there. */
 static bool link_address(const uint8_t *at, const uint8_t *end, uint8_t kind,
                          const struct rte_ether_addr **mac)
 {
@@ -32,7 +34,8 @@ static bool link_address(const uint8_t *at, const uint8_t *end, uint8_t kind,
     return !bad;
 }
 
-/* Of every ND message: hop limit 255 proves that no router passed it on; code 0; in one buffer (RFC 4861 §7.1). */
+/* Of every ND message: hop limit 255 proves that no router passed it on; code 0; in one buffer (RFC 4861
+ * §7.1). */
 static bool sound(const struct rte_mbuf *m, unsigned least)
 {
     const struct icmp6_hdr *icmp = rte_pktmbuf_mtod(m, const struct icmp6_hdr *);

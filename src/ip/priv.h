@@ -120,15 +120,17 @@ const struct route *route_find(const struct ip_layer *ip, const struct ip_addr *
 /* The network of an address of ours. As route_add(). */
 int route_add_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen);
 void route_del_network(struct netif *nif, const struct ip_addr *addr, uint8_t plen);
-/* What a router says (RA, redirect), until r->valid_until: new, renewed, or ended when that is not after now. What was
- * configured goes before it. 0, -ENOBUFS, -ENOMEM. */
+/* What a router says (RA, redirect), until r->valid_until: new, renewed, or ended when that is not after
+ * now. What was configured goes before it. 0, -ENOBUFS, -ENOMEM. */
 int route_learn(struct ip_layer *ip, const struct route *r);
-/* The neighbour does not answer: redirects to it are forgotten, other default routers go first (RFC 4861 §6.3.6). */
+/* The neighbour does not answer: redirects to it are forgotten, other default routers go first (RFC 4861
+ * §6.3.6). */
 void route_unreachable(struct ip_layer *ip, const struct netif *nif, const struct ip_addr *nexthop);
 void route_expire(struct wheel_timer *t, uint64_t now);
 void routes_destroy(struct ip_layer *ip);
 
-/* fragment.c: takes m (data at the IP header); the whole packet, or NULL while parts are missing or when it was dropped. */
+/* fragment.c: takes m (data at the IP header); the whole packet, or NULL while parts are missing or when it
+ * was dropped. */
 int fragment_create(struct ip_layer *ip);
 void fragment_destroy(struct ip_layer *ip);
 void fragment_sweep(struct wheel_timer *t, uint64_t now);
@@ -143,7 +145,8 @@ void ip_to_link(const struct ip_path *path, struct rte_mbuf *m, bool v4);
 /* icmp4.c, icmp6.c: data at the ICMP header. Take m. */
 void icmp4_input(struct engine *e, struct rte_mbuf *m);
 void icmp6_input(struct engine *e, struct rte_mbuf *m);
-/* Answers m (data at the transport header, IP header l3_len before it) with an error, where and as often as allowed. Does not take m. */
+/* Answers m (data at the transport header, IP header l3_len before it) with an error, where and as often as
+ * allowed. Does not take m. */
 void icmp4_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param);
 void icmp6_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param);
 /* One more ICMP error within net.inet.icmp.icmplim a second? */
@@ -180,7 +183,8 @@ void icmp6_to_link(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *
 /* Sends an ICMPv6 message (m: the message; checksum filled in here) with hop limit 255. Takes m. */
 void icmp6_send(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *src, const struct ip_addr *dst,
                 const struct rte_ether_addr *mac);
-/* Next option of an ND message: kind, body (8 * length bytes with its head); false at the end, -1 in *bad when malformed. */
+/* Next option of an ND message: kind, body (8 * length bytes with its head); false at the end, -1 in *bad
+ * when malformed. */
 struct nd_option {
     uint8_t kind;
     uint16_t len;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Router advertisements (RFC 4861 §6.3) and addresses made from them (RFC 4862 §5.5). Of several default routers
-// the first heard is used, until it is gone.
+// Router advertisements (RFC 4861 §6.3) and addresses made from them (RFC 4862 §5.5). Of several default
+// routers the first heard is used, until it is gone.
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include "base/alloc.h"
@@ -74,7 +74,8 @@ void ip_netif_up(struct netif *nif)
     struct ip_addr a = interface_address(nif, link_local);
     ip_addr_add(nif, &a, 64);
     ip->rs_left = SOLICITATIONS;
-    /* The first when the address has been checked; with some jitter, for after a power failure all hosts start at once. */
+    /* The first when the address has been checked; with some jitter, for after a power failure all hosts
+     * start at once. */
     uint64_t wait = (ip->params.dad_count6 + 1) * ip->params.dad_wait_ms * NS_PER_MS;
     wheel_arm(&nif->e->wheel, &ip->rs_timer, nif->e->now + wait + rng_below(&nif->e->rng, 1000) * NS_PER_MS);
 }

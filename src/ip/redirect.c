@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Redirects (RFC 792, RFC 1122 §3.2.2.2, RFC 4861 §8): our first hop to a host knows a better one. They become routes to that host
-// alone, for a time, and are believed only from the router that the packets go to now.
+// Redirects (RFC 792, RFC 1122 §3.2.2.2, RFC 4861 §8): our first hop to a host knows a better one. They
+// become routes to that host alone, for a time, and are believed only from the router that the packets go to
+// now.
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <rte_ip.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routes by longest prefix, and the path MTU of single hosts. A host has few routes and connections remember their path, so a sorted
-// array serves better than a trie.
+// Routes by longest prefix, and the path MTU of single hosts. A host has few routes and connections remember
+// their path, so a sorted array serves better than a trie.
 #include <errno.h>
 #include "base/alloc.h"
 #include "ip/priv.h"

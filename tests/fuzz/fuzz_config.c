@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text of any content as leat.conf(5), and as --set: read or refused in words, never worse. What was read keeps the ranges that the
-// rest of the process relies on.
+// Text of any content as leat.conf(5), and as --set: read or refused in words, never worse. What was read
+// keeps the ranges that the rest of the process relies on.
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Path MTU discovery from end to end: RFC 1191, RFC 8201. A router in the middle takes 1300 bytes and says so.
+// Path MTU discovery from end to end: RFC 1191, RFC 8201. A router in the middle takes 1300 bytes and says
+// so.
 #include "sim/fixture.h"
 #include "ip/priv.h"
 

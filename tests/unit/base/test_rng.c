@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Chance: xoshiro256** (Blackman, Vigna 2018), splitmix64, SipHash-2-4 (Aumasson, Bernstein 2012) against published values.
+// Chance: xoshiro256** (Blackman, Vigna 2018), splitmix64, SipHash-2-4 (Aumasson, Bernstein 2012) against
+// published values.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

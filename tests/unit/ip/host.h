@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A host of link and ip floors on the fake port of ../link/fake.h, with a protocol above that keeps what it is given.
+// A host of link and ip floors on the fake port of ../link/fake.h, with a protocol above that keeps what it
+// is given.
 #pragma once
 #include "../link/fake.h"
 #include <errno.h>

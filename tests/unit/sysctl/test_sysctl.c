@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tree of names: types, ranges, refusals that name key, value and what was expected, binary access as sysctlbyname(3).
+// The tree of names: types, ranges, refusals that name key, value and what was expected, binary access as
+// sysctlbyname(3).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
