@@ -4,6 +4,21 @@
 #include "tcp/input.h"
 #include "tcp/stats.h"
 
+/* Buffers hold whole segments, as FreeBSD's do. */
+static uint32_t whole_segments(const struct tcb *tp, uint32_t bytes, uint32_t mss)
+{
+    uint32_t whole = (bytes + mss - 1) / mss * mss;
+    return bytes > mss && whole <= tp->e->tcp->params.maxsockbuf ? whole : bytes;
+}
+
+static void round_buffers(struct tcb *tp)
+{
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    uint32_t mss = tp->maxseg + ((tp->flags & stamps) == stamps ? 12u : 0u);
+    tp->rcv.hiwat = whole_segments(tp, tp->rcv.hiwat, mss);
+    tp->snd.hiwat = whole_segments(tp, tp->snd.hiwat, mss);
+}
+
 void tcp_take_syn(struct tcb *tp, const struct tcp_segment *s)
 {
     const struct tcp_options *o = &s->opt;
@@ -31,6 +46,7 @@ void tcp_take_syn(struct tcb *tp, const struct tcp_segment *s)
     tp->max_sndwnd = tp->snd_wnd;
     tp->snd_wl1 = s->seq;
     tcp_mss_update(tp);
+    round_buffers(tp);
 }
 
 /* The first round trip (RFC 6298 §2.2). A SYN sent twice gives one only with timestamps (Karn). */
@@ -63,13 +79,24 @@ static bool syn_text(struct tcb *tp, struct tcp_segment *s)
     return tcp_trim(tp, s);
 }
 
+/* RFC 9293 §3.10.7.3, fourth step: text waits until the connection is established; a FIN comes again. */
+static void simultaneous_open(struct tcb *tp, struct tcp_segment *s)
+{
+    tcp_set_state(tp, TCPS_SYN_RECEIVED);
+    tp->snd_nxt = tp->iss;
+    tcb_mark_due(tp);
+    s->flags &= (uint8_t)~RTE_TCP_FIN_FLAG;
+    if (s->len > 0 && syn_text(tp, s))
+        tcp_input_early_text(tp, s);
+}
+
 bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s)
 {
     struct tcp_stats *st = tp->e->tcp->stats;
     bool ack = s->flags & RTE_TCP_ACK_FLAG;
     if (ack && (seq_leq(s->ack, tp->iss) || seq_gt(s->ack, tp->snd_max))) {
         st->badackhandshake++;
-        tcp_refuse(tp->e, s);
+        tcp_refuse(tp->e, tp, s);
         return false;
     }
     if (s->flags & RTE_TCP_RST_FLAG) {
@@ -87,10 +114,8 @@ bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s)
     }
     tp->last_rcv = tp->e->now;
     tcp_take_syn(tp, s);
-    if (!ack) { /* simultaneous open */
-        tcp_set_state(tp, TCPS_SYN_RECEIVED);
-        tp->snd_nxt = tp->iss;
-        tcb_mark_due(tp);
+    if (!ack) {
+        simultaneous_open(tp, s);
         return false;
     }
     syn_acked(tp, s);
@@ -105,7 +130,7 @@ bool tcp_input_syn_received(struct tcb *tp, struct tcp_segment *s)
 {
     if (seq_leq(s->ack, tp->snd_una) || seq_gt(s->ack, tp->snd_max)) {
         tp->e->tcp->stats->badackhandshake++;
-        tcp_refuse(tp->e, s);
+        tcp_refuse(tp->e, tp, s);
         return false;
     }
     syn_acked(tp, s);
@@ -114,6 +139,7 @@ bool tcp_input_syn_received(struct tcb *tp, struct tcp_segment *s)
     tp->snd_wl1 = s->seq;
     tp->last_rcv = tp->e->now;
     tcp_established(tp);
+    tcp_input_deliver_early(tp);
     if (tp->snd.bytes > 0 || (tp->flags & TF_FIN_QUEUED))
         tcb_mark_due(tp);
     return true;

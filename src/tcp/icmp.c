@@ -70,11 +70,11 @@ static void too_big(struct tcb *tp, uint32_t mtu)
     }
 }
 
-static void unreachable(struct tcb *tp, int error)
+static void unreachable(struct tcb *tp, int error, bool hard)
 {
     struct tcp_layer *t = tp->e->tcp;
     bool handshake = !TCPS_HAVEESTABLISHED(tp->state);
-    bool refused = error == ECONNREFUSED && tp->state == TCPS_SYN_SENT && t->params.icmp_may_rst;
+    bool refused = hard && tp->state == TCPS_SYN_SENT && t->params.icmp_may_rst;
     bool patience_over = handshake && error != ECONNREFUSED && tp->rxtshift > TCP_MAXSOFT && tp->softerror;
     if (refused || patience_over) {
         t->stats->icmp_hard++;
@@ -84,6 +84,11 @@ static void unreachable(struct tcb *tp, int error)
     t->stats->icmp_soft++;
     if (handshake || error != EHOSTUNREACH) /* an established one heals or times out by itself */
         tp->softerror = (uint16_t)error;
+}
+
+static bool ttl_exceeded(const struct ip_addr *dst, int type)
+{
+    return type == (ip_addr_is_v4(dst) ? ICMP_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED);
 }
 
 static struct tcb *quoted_connection(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst,
@@ -110,5 +115,5 @@ void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip
     else if (error == EMSGSIZE)
         too_big(tp, mtu);
     else
-        unreachable(tp, error);
+        unreachable(tp, error, error == ECONNREFUSED || ttl_exceeded(dst, type));
 }

@@ -2,6 +2,7 @@
 // TCP_INFO.
 #include <string.h>
 #include <leat/tcp.h>
+#include "tcp/loss/rto.h"
 #include "tcp/tcp.h"
 
 /* Linux's numbers of the states (<netinet/tcp.h>). */
@@ -51,7 +52,7 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
     info->tcpi_options = options(tp);
     info->tcpi_snd_wscale = tp->snd_scale & 0xf;
     info->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
-    info->tcpi_rto = us(tp->rto);
+    info->tcpi_rto = us(rto_current(tp));
     info->tcpi_ato = tp->e->tcp->params.delacktime_ms * 1000;
     info->tcpi_snd_mss = info->tcpi_rcv_mss = info->tcpi_advmss = tp->maxseg;
     info->tcpi_unacked = (tcb_flight(tp) + mss - 1) / mss;

@@ -148,7 +148,7 @@ static void segment_no_connection(struct engine *e, struct tcp_segment *s)
         return;
     }
     tcp_stats(e)->rcvnoconn++;
-    tcp_refuse(e, s);
+    tcp_refuse(e, demux_find_bound(e->tcp, &info->dst, s->th->dst_port), s);
 }
 
 static void segment_listener(struct engine *e, struct tcp_segment *s)

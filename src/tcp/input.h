@@ -42,8 +42,9 @@ static inline void tcp_ack_now(struct tcb *tp)
     tcb_mark_due(tp);
 }
 
-/* respond.c: RST to a segment that nobody wants (RFC 9293 §3.10.7.1). Counts nothing, takes nothing. */
-void tcp_refuse(struct engine *e, const struct tcp_segment *s);
+/* respond.c: RST to a segment that nobody wants (RFC 9293 §3.10.7.1). Counts nothing, takes nothing. tp: whose TOS
+ * and TTL it has, or NULL. */
+void tcp_refuse(struct engine *e, const struct tcb *tp, const struct tcp_segment *s);
 /* A challenge ACK, as far as the connection's limit goes (RFC 5961 §3.2, §7). */
 void tcp_challenge(struct tcb *tp);
 
@@ -63,6 +64,9 @@ bool tcp_trim(struct tcb *tp, struct tcp_segment *s);
 bool tcp_input_ack(struct tcb *tp, struct tcp_segment *s);
 /* payload.c: data, FIN; decides when to acknowledge */
 void tcp_input_payload(struct tcb *tp, struct tcp_segment *s);
+/* Text that comes before the connection is established is kept, and delivered when it is. */
+void tcp_input_early_text(struct tcb *tp, struct tcp_segment *s);
+void tcp_input_deliver_early(struct tcb *tp);
 
 /* state.c: CLOSED in good order: freed now when nobody has it. */
 void tcp_closed(struct tcb *tp);

@@ -114,7 +114,7 @@ void tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
         st->badrst++;
     } else if (s->flags & RTE_TCP_ACK_FLAG) {
         st->badackhandshake++;
-        tcp_refuse(listener->e, s);
+        tcp_refuse(listener->e, listener, s);
     } else if (!(s->flags & RTE_TCP_SYN_FLAG)) {
         st->listendrop++;
     } else if (!syn_good(s)) {

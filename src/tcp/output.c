@@ -274,7 +274,8 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     return to_ip(tp, m);
 }
 
-void tcp_respond(struct engine *e, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack, uint8_t flags)
+void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack,
+                 uint8_t flags)
 {
     const struct pkt_info *info = pkt_info(m);
     const struct rte_tcp_hdr *got = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
@@ -300,6 +301,10 @@ void tcp_respond(struct engine *e, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack,
     r->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
     struct ip_send how = {
         .src = &info->dst, .dst = &info->src, .proto = IPPROTO_TCP, .dont_fragment = true, .path = &path};
+    if (tp) {
+        how.tos = tp->tos;
+        how.ttl = tp->ttl;
+    }
     tcp_stats(e)->sndtotal++;
     if (flags & RTE_TCP_RST_FLAG)
         tcp_stats(e)->sndrst++;

@@ -20,8 +20,10 @@ int tcp_output_ack(struct tcb *tp);
 void tcp_output_reset(struct tcb *tp);
 /* Keepalive or window probe: seq snd_una - 1, no data (with_byte: one byte beyond the window, persist). */
 int tcp_output_probe(struct tcb *tp, bool with_byte);
-/* RST or ACK for a segment that belongs to no connection, or a challenge ACK; m is the packet it answers (not taken). */
-void tcp_respond(struct engine *e, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack, uint8_t flags);
+/* RST or ACK for a segment that belongs to no connection, or a challenge ACK; m is the packet it answers (not taken). tp:
+ * whose TOS and TTL it has, or NULL. */
+void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack,
+                 uint8_t flags);
 
 /* Decisions that every stack shares. */
 /* Bytes of new data that may go into the next segment under win (min(snd_wnd, cwnd) - used): 0 when Nagle, SWS avoidance (RFC 9293

@@ -90,6 +90,23 @@ static bool fill_gap(struct tcb *tp)
     return fin;
 }
 
+void tcp_input_early_text(struct tcb *tp, struct tcp_segment *s)
+{
+    reass_insert(tp, take_data(s), s->seq, s->len, false);
+}
+
+void tcp_input_deliver_early(struct tcb *tp)
+{
+    if (!tp->reass)
+        return;
+    tcp_seq before = tp->rcv_nxt;
+    fill_gap(tp);
+    if (tp->rcv_nxt == before)
+        return;
+    acknowledge(tp, tp->rcv_nxt - before, false);
+    tp->up->readable(tp);
+}
+
 void tcp_input_payload(struct tcb *tp, struct tcp_segment *s)
 {
     bool fin = s->flags & RTE_TCP_FIN_FLAG;

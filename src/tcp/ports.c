@@ -171,6 +171,19 @@ struct tcb *demux_find_listener(struct tcp_layer *t, uint32_t hash, const struct
     return best;
 }
 
+const struct tcb *demux_find_bound(struct tcp_layer *t, const struct ip_addr *laddr, uint16_t lport)
+{
+    const struct tcp_port *port = t->demux->ports[rte_be_to_cpu_16(lport)];
+    const struct tcb *tp;
+    if (!port)
+        return NULL;
+    LIST_FOREACH (tp, &port->bound, port_link)
+        if (tp->state == TCPS_CLOSED &&
+            (ip_addr_eq(&tp->laddr, laddr) || covers(&tp->laddr, tp->bind_flags, laddr)))
+            return tp;
+    return NULL;
+}
+
 /* Is this port right for tp's four-tuple: nobody bound it, no such connection, and replies come to this engine? */
 static bool port_fits(struct tcb *tp, uint16_t port_be)
 {

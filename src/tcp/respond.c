@@ -4,15 +4,15 @@
 #include "tcp/output.h"
 #include "tcp/stats.h"
 
-void tcp_refuse(struct engine *e, const struct tcp_segment *s)
+void tcp_refuse(struct engine *e, const struct tcb *tp, const struct tcp_segment *s)
 {
     if (s->flags & RTE_TCP_RST_FLAG)
         return;
     if (s->flags & RTE_TCP_ACK_FLAG) {
-        tcp_respond(e, s->m, s->ack, 0, RTE_TCP_RST_FLAG);
+        tcp_respond(e, tp, s->m, s->ack, 0, RTE_TCP_RST_FLAG);
     } else {
         tcp_seq end = s->seq + s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
-        tcp_respond(e, s->m, 0, end, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
+        tcp_respond(e, tp, s->m, 0, end, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
     }
 }
 

@@ -137,6 +137,8 @@ struct tcb *demux_find(struct tcp_layer *t, uint32_t hash, const struct ip_addr 
 /* Exact address before any; among several (SO_REUSEPORT) the one that hash picks. */
 struct tcb *demux_find_listener(struct tcp_layer *t, uint32_t hash, const struct ip_addr *laddr,
                                 uint16_t lport);
+/* One that is bound there and neither listens nor is connected, or NULL. */
+const struct tcb *demux_find_bound(struct tcp_layer *t, const struct ip_addr *laddr, uint16_t lport);
 /* Takes a local port (0: an ephemeral one) for tp and sets laddr, lport, bind_flags. -EADDRINUSE, -EINVAL (bound already),
  * -EADDRNOTAVAIL (no ephemeral port free), -ENOMEM. Whether the address is ours is the caller's business. */
 int demux_bind(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, unsigned flags);

@@ -449,6 +449,12 @@ static int flags(struct text *t, struct segment *s)
         if (!strncmp(t->at, "..", 2)) /* ". ...": the dots that follow are the sequence's */
             break;
     }
+    if (strspn(t->at, " \t") > 0 && t->at[strspn(t->at, " \t")] == '.' &&
+        t->at[strspn(t->at, " \t") + 1] == ' ') {
+        s->flags |= 0x10; /* "F .": the acknowledgement's dot may stand apart */
+        skip_space(t);
+        t->at++;
+    }
     if (*t->at != ' ' && *t->at != '\t') {
         t->at = before;
         return wrong(t, "expected TCP flags of \"%s\" or \"-\"", flag_letters);

@@ -34,10 +34,8 @@ void rto_sample(struct tcb *tp, uint64_t rtt)
     if (tp->rttmin == 0 || rtt < tp->rttmin)
         tp->rttmin = rtt;
     tp->rxtshift = 0;
-    /* FreeBSD's bounds: at least rexmit_min, plus the slop for the peer's delayed ACKs. */
-    uint64_t rto = tp->srtt + RTE_MAX(GRANULARITY, 4 * tp->rttvar);
-    rto = RTE_MAX(rto, p->rexmit_min_ms * NS_PER_MS) + p->rexmit_slop_ms * NS_PER_MS;
-    tp->rto = RTE_MIN(rto, p->rexmit_max_ms * NS_PER_MS);
+    uint64_t rto = tp->srtt + RTE_MAX(GRANULARITY, 4 * tp->rttvar); /* (2.3), (2.4) with FreeBSD's bounds */
+    tp->rto = clamp(rto, p->rexmit_min_ms * NS_PER_MS, p->rexmit_max_ms * NS_PER_MS);
 }
 
 uint64_t rtt_acked(struct tcb *tp, const struct tcp_ack *a)
@@ -57,8 +55,11 @@ uint64_t rtt_acked(struct tcb *tp, const struct tcp_ack *a)
 uint64_t rto_current(const struct tcb *tp)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
-    return clamp(tp->rto << RTE_MIN(tp->rxtshift, TCP_MAXRXTSHIFT), p->rexmit_min_ms * NS_PER_MS,
-                 p->rexmit_max_ms * NS_PER_MS);
+    uint64_t rto = tp->rto << RTE_MIN(tp->rxtshift, TCP_MAXRXTSHIFT);
+    /* FreeBSD's slop for the peer's delayed ACKs comes after the backoff; a first SYN waits for none. */
+    if (tp->srtt > 0 || tp->rxtshift > 0)
+        rto += p->rexmit_slop_ms * NS_PER_MS;
+    return clamp(rto, p->rexmit_min_ms * NS_PER_MS, p->rexmit_max_ms * NS_PER_MS);
 }
 
 void rto_arm(struct tcb *tp, uint64_t now)

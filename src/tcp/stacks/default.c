@@ -306,7 +306,7 @@ static void restart_after_idle(struct tcb *tp)
 {
     if (tp->snd_una != tp->snd_max || !tp->last_snd || !params(tp)->idle_restart)
         return;
-    if (tp->e->now - tp->last_snd > tp->rto && tp->cwnd > tcp_cc_initial_window(tp)) {
+    if (tp->e->now - tp->last_snd > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
         tp->cc->event(tp, CC_IDLE, 0);
         stats(tp)->idle_restarts++;
     }
