@@ -33,7 +33,11 @@ static inline bool tcp_has_timestamps(const struct tcb *tp)
 /* Bytes from rcv_nxt to the edge we announced. */
 static inline uint32_t tcp_window_left(const struct tcb *tp)
 {
-    return seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
+    uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
+    uint32_t held = tp->rcv.bytes + tp->rcv.lent, space = held < tp->rcv.hiwat ? tp->rcv.hiwat - held : 0;
+    if (tp->state == TCPS_SYN_RECEIVED && (tp->flags & TF_PASSIVE)) /* as FreeBSD's SYN cache */
+        return promised;
+    return space > promised ? space : promised;
 }
 /* An ACK leaves in this turn, alone or with data. */
 static inline void tcp_ack_now(struct tcb *tp)

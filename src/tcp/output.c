@@ -49,7 +49,7 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     th->recv_ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
     th->data_off = (uint8_t)(hlen << 2);
     th->tcp_flags = s->flags;
-    th->rx_win = htons(window_field(tp, s->flags));
+    th->rx_win = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
     th->cksum = 0;
     th->tcp_urp = 0;
     memcpy(th + 1, s->options, s->optlen);
@@ -215,12 +215,24 @@ static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
     return to_ip(tp, m);
 }
 
+/* Our FIN is all that is in flight. */
+static bool fin_unacked_alone(const struct tcb *tp)
+{
+    bool closing = tp->state == TCPS_FIN_WAIT_1 || tp->state == TCPS_CLOSING || tp->state == TCPS_LAST_ACK;
+    return closing && tp->snd.bytes == 0 && tp->snd_max == tp->snd_una + 1;
+}
+
 int tcp_output_ack(struct tcb *tp)
 {
     struct segment s = {.seq = tp->snd_nxt, .flags = RTE_TCP_ACK_FLAG};
     bool update = !(tp->flags & (TF_ACKNOW | TF_DELACK));
     if (seq_lt(s.seq, tp->snd_max) && tp->snd_una == tp->snd_nxt)
         s.seq = tp->snd_max; /* RFC 9293 §3.10.7.4: SND.NXT, not where a retransmission went back to */
+    if (fin_unacked_alone(tp) &&
+        s.seq == tp->snd_max) { /* as FreeBSD: an ACK repeats the FIN that waits for its own */
+        s.seq--;
+        s.flags |= RTE_TCP_FIN_FLAG;
+    }
     int err = output_bare(tp, &s, true);
     if (err == -ENOBUFS) {
         /* Still owed: as a delayed one, so that a short famine passes. */
@@ -234,6 +246,17 @@ int tcp_output_ack(struct tcb *tp)
         tcp_stats(tp->e)->sndwinup++;
     else
         tcp_stats(tp->e)->sndacks++;
+    return err;
+}
+
+int tcp_output_challenge(struct tcb *tp)
+{
+    struct segment s = {.seq = tp->snd_max, .flags = RTE_TCP_ACK_FLAG};
+    int err = output_bare(tp, &s, true);
+    if (err == 0) {
+        ack_sent(tp);
+        tcp_stats(tp->e)->sndacks++;
+    }
     return err;
 }
 

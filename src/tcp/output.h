@@ -16,6 +16,8 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len);
 int tcp_output_syn(struct tcb *tp);
 /* A bare ACK with the present window and SACK blocks. */
 int tcp_output_ack(struct tcb *tp);
+/* A bare ACK at once, whatever else is due (RFC 5961). */
+int tcp_output_challenge(struct tcb *tp);
 /* RST of a connection (RFC 9293 §3.10.7): seq snd_nxt. */
 void tcp_output_reset(struct tcb *tp);
 /* Keepalive or window probe: seq snd_una - 1, no data (with_byte: one byte beyond the window, persist). */

@@ -227,6 +227,9 @@ void reass_insert(struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, uint32_t len,
 static uint32_t run_deliver(struct tcb *tp, struct reass_run *run)
 {
     uint32_t fresh = seq_gt(run->end, tp->rcv_nxt) ? run->end - tp->rcv_nxt : 0;
+    /* What filled the gap reached into the run: that part came twice. The first such part is reported. */
+    if (seq_lt(run->start, tp->rcv_nxt) && tp->dsack_start == tp->dsack_end)
+        reass_duplicate(tp, run->start, seq_min(run->end, tp->rcv_nxt));
     recvbuf_uncharge(tp, &tp->reass->memory, recvbuf_memory(run->head));
     if (fresh > 0) {
         struct rte_mbuf *m = pktchain_skip(run->head, tp->rcv_nxt - run->start);

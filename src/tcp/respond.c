@@ -33,5 +33,5 @@ void tcp_challenge(struct tcb *tp)
         tp->challenges++;
     }
     tp->e->tcp->stats->challenge_acks++;
-    tcp_ack_now(tp);
+    tcp_output_challenge(tp);
 }

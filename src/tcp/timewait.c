@@ -20,9 +20,15 @@ bool tcp_input_time_wait(struct tcb *tp, struct tcp_segment *s)
         tcp_closed(tp);
         return true;
     }
-    st->rcvtimewait++;
-    if (s->flags & RTE_TCP_RST_FLAG)
+    if (s->flags & RTE_TCP_RST_FLAG) {
+        st->rcvtimewait++;
         return false;
+    }
+    if (!(s->flags & RTE_TCP_ACK_FLAG)) { /* as FreeBSD; RFC 9293 §3.10.7.4 would answer an old SYN */
+        st->rcvnoack++;
+        return false;
+    }
+    st->rcvtimewait++;
     /* The peer's FIN again: our ACK was lost (RFC 9293 §3.10.7.4, eighth step). */
     if ((s->flags & RTE_TCP_FIN_FLAG) && s->seq + s->len + 1 == tp->rcv_nxt)
         tcp_time_wait(tp);

@@ -12,10 +12,7 @@
 static void reset(struct tcb *tp)
 {
     tp->e->tcp->stats->rcvrst++;
-    if (tp->state == TCPS_CLOSING || tp->state == TCPS_LAST_ACK)
-        tcp_closed(tp);
-    else
-        tcp_drop(tp, tp->state == TCPS_SYN_RECEIVED ? ECONNREFUSED : ECONNRESET);
+    tcp_drop(tp, tp->state == TCPS_SYN_RECEIVED ? ECONNREFUSED : ECONNRESET);
 }
 
 /* RFC 5961 §3.2: exactly at rcv_nxt it is believed, elsewhere in the window it is asked about. */

@@ -162,7 +162,7 @@ void dialog_next(struct dialog *d, uint16_t lport)
 {
     d->lport = lport;
     d->rport = 0;
-    d->isn_known = false;
+    d->isn_known = d->syn_seen = false;
     d->n_ts = 0;
 }
 
@@ -251,6 +251,11 @@ static uint16_t quote(const struct dialog *d, const struct segment *s, uint8_t *
 
 static void ports_for_injection(struct dialog *d, const struct segment *s)
 {
+    bool syn =
+        s->kind == SEGMENT_TCP && (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG;
+    if (syn && d->rport && !d->syn_seen) /* what came before was no conversation */
+        d->rport = 0;
+    d->syn_seen |= syn;
     if (s->sport)
         d->rport = s->sport;
     if (s->dport)
@@ -309,7 +314,7 @@ static void to_script(struct dialog *d, struct segment *s, const struct segment 
     uint8_t *o, *want;
     struct segment e = expected ? *expected : *s;
     if (s->flags & RTE_TCP_SYN_FLAG && !d->isn_known) {
-        d->isn_known = true;
+        d->isn_known = d->syn_seen = true;
         d->isn_live = s->seq;
         d->isn_script = expected && !expected->seq_any ? expected->seq : 0;
     }

@@ -44,7 +44,7 @@ struct dialog {
     uint64_t tolerance; /* of dialog_expect_after(), ns: 1 ms */
     /* the conversation: ports 0 until known */
     uint16_t lport, rport;
-    bool isn_known;
+    bool isn_known, syn_seen;
     uint32_t isn_script, isn_live;
     uint16_t next_rport;
     struct dialog_ts ts[64];

@@ -481,7 +481,7 @@ static void rfc9293_3_10_7_4_old_data_is_acked_and_dropped(void **state)
 static void rfc9293_3_10_7_4_data_beyond_the_window(void **state)
 {
     struct tcb *tp = established();
-    uint32_t edge = tp->rcv_adv - PEER_ISN;
+    uint32_t edge = tp->rcv_nxt + tcp_window_left(tp) - PEER_ISN;
     in("A", edge, 10, 1, 1000);
     expect("A", 1, 0, 1);
     assert_int_equal(stat("rcvafterwin"), 1);
@@ -700,7 +700,7 @@ static void rfc9293_3_6_simultaneous_close(void **state)
     app_closes(tp);
     expect("FA", 1, 0, 1);
     in("FA", 1, 0, 1, 1000);
-    expect("A", 2, 0, 2);
+    expect("FA", 1, 0, 2); /* as FreeBSD's: the ACK carries the FIN that waits for its own */
     assert_int_equal(tp->state, TCPS_CLOSING);
     in("A", 2, 0, 2, 1000);
     assert_int_equal(tp->state, TCPS_TIME_WAIT);
@@ -783,25 +783,25 @@ static void rfc6191_time_wait_reuse_by_timestamp(void **state)
     assert_int_equal(e.tcp->states[TCPS_TIME_WAIT], 0);
 }
 
-static void rfc6191_time_wait_old_timestamp_is_acked(void **state)
+static void rfc6191_time_wait_old_timestamp_is_ignored(void **state)
 {
     in_time_wait("mss 1460 ts 50 0", "ts 200 0");
     in_opt("S", 5000, 0, 0, 1000, "mss 1460 ts 199 0");
-    expect("A", 2, 0, 2);
+    assert_int_equal(stat("rcvnoack"), 1);
     assert_int_equal(stat("timewait_recycled"), 0);
 }
 
 static void rfc9293_3_6_1_time_wait_reuse_by_sequence(void **state)
 {
     in_time_wait("mss 1460", "");
-    in("S", 1, 0, 0, 1000);
-    expect("A", 2, 0, 2);
+    in("S", 1, 0, 0, 1000); /* an old one: FreeBSD is silent */
+    assert_int_equal(stat("rcvnoack"), 1);
     in("S", 5000, 0, 0, 1000);
     assert_int_equal(next_sent().flags, RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG);
     assert_int_equal(stat("timewait_recycled"), 1);
 }
 
-static void rst_in_last_ack_closes_quietly(void **state)
+static void rst_in_last_ack_ends_it(void **state)
 {
     struct tcb *tp = established();
     in("FA", 1, 0, 1, 1000);
@@ -810,7 +810,7 @@ static void rst_in_last_ack_closes_quietly(void **state)
     expect("FA", 1, 0, 2);
     in("R", 2, 0, 0, 0);
     assert_int_equal(e.tcp->tcbs.used, 1);
-    assert_int_equal(stat("drops"), 0);
+    assert_int_equal(stat("drops"), 1);
 }
 
 static void shut_rd_acks_and_drops(void **state)
@@ -1039,9 +1039,9 @@ int main(void)
         TEST(sysctl_finwait2_timeout),
         TEST(rfc1337_time_wait_hears_no_rst),
         TEST(rfc6191_time_wait_reuse_by_timestamp),
-        TEST(rfc6191_time_wait_old_timestamp_is_acked),
+        TEST(rfc6191_time_wait_old_timestamp_is_ignored),
         TEST(rfc9293_3_6_1_time_wait_reuse_by_sequence),
-        TEST(rst_in_last_ack_closes_quietly),
+        TEST(rst_in_last_ack_ends_it),
         TEST(shut_rd_acks_and_drops),
         TEST(rfc9293_3_8_4_keepalive),
         TEST(rfc5482_user_timeout_shortens_keepalive),
