@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // IP output, both families.
 #include <errno.h>
+#include <string.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include "ip/priv.h"
@@ -12,6 +13,17 @@ void ip_to_link(const struct ip_path *path, struct rte_mbuf *m, bool v4)
         neigh_output(path->neigh, m);
     else
         ether_output(path->netif, m, &path->netif->mac, v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+}
+
+/* Of 20 bytes, the field itself still 0 (RFC 1071). */
+static uint16_t header_cksum(const struct rte_ipv4_hdr *h)
+{
+    uint32_t w[5];
+    memcpy(w, h, sizeof(w));
+    uint64_t sum = (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
+    sum = (sum & UINT16_MAX) + (sum >> 16 & UINT16_MAX) + (sum >> 32);
+    sum = (sum & UINT16_MAX) + (sum >> 16);
+    return (uint16_t) ~((sum & UINT16_MAX) + (sum >> 16));
 }
 
 static void put_header4(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_send *how,
@@ -34,7 +46,7 @@ static void put_header4(struct ip_layer *ip, struct rte_mbuf *m, const struct ip
     if (tso)
         m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM; /* each piece gets its own */
     else
-        h->hdr_checksum = rte_ipv4_cksum(h);
+        h->hdr_checksum = header_cksum(h);
 }
 
 static void put_header6(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_send *how,
@@ -48,6 +60,23 @@ static void put_header6(struct ip_layer *ip, struct rte_mbuf *m, const struct ip
     memcpy(h->dst_addr, how->dst->b, 16);
     m->l3_len = sizeof(*h);
     m->ol_flags |= RTE_MBUF_F_TX_IPV6;
+}
+
+/* The pseudo header's sum (RFC 9293 §3.1) as NICs want it in the checksum field: without the length when they cut segments. */
+static uint16_t pseudo_cksum(const struct rte_mbuf *m, const struct ip_send *how)
+{
+    uint32_t len = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 0 : m->pkt_len - m->l3_len;
+    uint64_t sum = (uint64_t)htonl(len) + htonl(IPPROTO_TCP);
+    if (ip_addr_is_v4(how->dst))
+        sum += (uint64_t)how->src->w[3] + how->dst->w[3];
+    else
+        for (unsigned i = 0; i < 4; i++)
+            sum += (uint64_t)how->src->w[i] + how->dst->w[i];
+    sum = (sum & UINT32_MAX) + (sum >> 32);
+    sum = (sum & UINT32_MAX) + (sum >> 32);
+    sum = (sum & UINT16_MAX) + (sum >> 16);
+    sum = (sum & UINT16_MAX) + (sum >> 16);
+    return (uint16_t)sum;
 }
 
 int ip_output(struct engine *e, struct rte_mbuf *m, const struct ip_send *how)
@@ -65,7 +94,7 @@ int ip_output(struct engine *e, struct rte_mbuf *m, const struct ip_send *how)
         put_header6(ip, m, how, h);
     if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
         struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)((char *)h + m->l3_len);
-        th->cksum = v4 ? rte_ipv4_phdr_cksum(h, m->ol_flags) : rte_ipv6_phdr_cksum(h, m->ol_flags);
+        th->cksum = pseudo_cksum(m, how);
     }
     ip->stats.localout++;
     if (m->pkt_len > how->path->mtu && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {

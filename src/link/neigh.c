@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
+#include <rte_jhash.h>
 #include "base/alloc.h"
 #include "link/priv.h"
 
@@ -45,13 +46,10 @@ void neigh_table_destroy(struct link_layer *l)
 /* Keyed: who floods us chooses the addresses. */
 static struct neigh_chain *chain_of(const struct netif *nif, const struct ip_addr *addr)
 {
-    struct {
-        struct ip_addr addr;
-        uint64_t index; /* as wide as the alignment: no padding is hashed */
-    } key = {*addr, nif->index};
     struct link_priv *p = nif->e->link->priv;
+    uint32_t seed = (uint32_t)nif->e->secret.k[0] + nif->index;
 
-    return &p->table[siphash24(&nif->e->secret, &key, sizeof(key)) & p->table_mask];
+    return &p->table[rte_jhash_32b(addr->w, 4, seed) & p->table_mask];
 }
 
 struct neigh *neigh_find(const struct netif *nif, const struct ip_addr *addr)

@@ -86,4 +86,4 @@ void sendbuf_drop(struct sendbuf *sb, uint32_t n);
  * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead. 0 or -ENOBUFS (hdr is then as before).
  */
 int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr);
-#define SENDBUF_INLINE 256
+#define SENDBUF_INLINE 640
