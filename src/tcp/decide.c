@@ -68,10 +68,8 @@ bool tcp_output_ack_due(struct tcb *tp)
         return true;
     if (!TCPS_HAVEESTABLISHED(tp->state) || TCPS_HAVERCVDFIN(tp->state))
         return false;
-    uint32_t held = tp->rcv.bytes + tp->rcv.lent, room = held < tp->rcv.hiwat ? tp->rcv.hiwat - held : 0;
-    uint32_t ahead = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
-    if (room < ahead + 2u * tp->maxseg && room < ahead + tp->rcv.hiwat / 2)
-        return false; /* the usual case: it could not have grown enough */
+    if (!tcp_window_may_open(tp))
+        return false;
     /* A window update is worth a segment when it opens two segments and a good part of the buffer (FreeBSD's measure). */
     uint32_t wnd = tcp_receive_window(tp), hiwat = tp->rcv.hiwat;
     uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;

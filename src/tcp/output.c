@@ -151,7 +151,10 @@ static void segment_options(struct tcb *tp, struct segment *s)
 
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
 {
-    struct segment s = {.seq = seq, .len = len, .flags = RTE_TCP_ACK_FLAG};
+    struct segment s; /* options are written before they are read */
+    s.seq = seq;
+    s.len = len;
+    s.flags = RTE_TCP_ACK_FLAG;
     int err = tcp_path_refresh(tp);
     if (err < 0)
         return not_sent(tp, err);

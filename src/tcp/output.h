@@ -35,6 +35,13 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win);
 bool tcp_output_fin_due(const struct tcb *tp);
 /* Must an ACK or window update leave now (TF_ACKNOW, or the window grew by 2 segments or half the buffer)? */
 bool tcp_output_ack_due(struct tcb *tp);
+/* Quick: has the receive window grown so much that a window update is worth a thought? */
+static inline bool tcp_window_may_open(const struct tcb *tp)
+{
+    uint32_t held = tp->rcv.bytes + tp->rcv.lent, edge = tp->rcv_nxt + tp->rcv.hiwat - held;
+    int32_t grown = (int32_t)(edge - tp->rcv_adv);
+    return grown >= 2 * (int32_t)tp->maxseg || grown >= (int32_t)(tp->rcv.hiwat / 2);
+}
 /* The window to announce: free buffer space, no shrinking, SWS avoidance (RFC 9293 §3.8.6.2.2). */
 uint32_t tcp_receive_window(struct tcb *tp);
 

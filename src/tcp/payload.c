@@ -22,8 +22,14 @@ static void acknowledge(struct tcb *tp, uint32_t len, bool at_once)
 /* The segment's data alone; the segment gives it away. */
 static struct rte_mbuf *take_data(struct tcp_segment *s)
 {
-    struct rte_mbuf *m = pktchain_skip(s->m, s->skip);
+    struct rte_mbuf *m = s->m;
     s->m = NULL;
+    if (!m->next && s->skip + s->len <= m->data_len && s->len > 0) { /* one buffer: the usual case */
+        m->data_off = (uint16_t)(m->data_off + s->skip);
+        m->data_len = (uint16_t)s->len;
+        return m;
+    }
+    m = pktchain_skip(m, s->skip);
     pktchain_cut(m, s->len);
     return m;
 }

@@ -3,6 +3,7 @@
 // segment would hold a buffer for each.
 #include <string.h>
 #include <rte_mbuf.h>
+#include "base/alloc.h"
 #include "tcp/recvbuf.h"
 #include "tcp/stats.h"
 
@@ -118,7 +119,7 @@ void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
         m->next = NULL;
         m->nb_segs = 1;
         if (m->data_len == 0)
-            rte_pktmbuf_free_seg(m);
+            pkt_free(m);
         else
             hang(tp, m);
     }
@@ -145,7 +146,7 @@ void recvbuf_drop(struct tcb *tp, uint32_t n)
     struct recvbuf *rb = &tp->rcv;
     while (n > 0 && rb->head->data_len <= n) {
         n -= rb->head->data_len;
-        rte_pktmbuf_free_seg(recvbuf_take(tp));
+        pkt_free(recvbuf_take(tp));
     }
     if (n > 0) {
         rb->head->data_off = (uint16_t)(rb->head->data_off + n);

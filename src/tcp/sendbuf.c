@@ -55,7 +55,7 @@ static void extent_let_go(struct extent *x)
 {
     x->sb = NULL;
     if (x->kind == EXTENT_COPY) {
-        rte_pktmbuf_free(x->m); /* packets that refer to it hold references of their own */
+        pkt_free(x->m); /* packets that refer to it hold references of their own */
         extent_over(x);
     } else if (rte_mbuf_ext_refcnt_update(&x->shared, -1) == 0) {
         extent_over(x);

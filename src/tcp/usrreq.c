@@ -235,7 +235,7 @@ int tcp_send_extent(struct tcb *tp, struct extent *x)
 void tcp_received(struct tcb *tp, uint32_t n)
 {
     rcvtune_copied(tp, n);
-    if (tcp_output_ack_due(tp))
+    if (tcp_window_may_open(tp) && tcp_output_ack_due(tp))
         tcb_mark_due(tp);
 }
 

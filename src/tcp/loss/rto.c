@@ -59,7 +59,7 @@ uint64_t rto_current(const struct tcb *tp)
     /* FreeBSD's slop for the peer's delayed ACKs comes after the backoff; a first SYN waits for none. */
     if (tp->srtt > 0 || tp->rxtshift > 0)
         rto += p->rexmit_slop_ms * NS_PER_MS;
-    return clamp(rto, p->rexmit_min_ms * NS_PER_MS, p->rexmit_max_ms * NS_PER_MS);
+    return RTE_MIN(rto, p->rexmit_max_ms * NS_PER_MS);
 }
 
 void rto_arm(struct tcb *tp, uint64_t now)

@@ -306,7 +306,8 @@ static void restart_after_idle(struct tcb *tp)
 {
     if (tp->snd_una != tp->snd_max || !tp->last_snd || !params(tp)->idle_restart)
         return;
-    if (tp->e->now - tp->last_snd > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
+    uint64_t idle = tp->e->now - tp->last_snd;
+    if (idle > tp->rto && idle > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
         tp->cc->event(tp, CC_IDLE, 0);
         stats(tp)->idle_restarts++;
     }
@@ -326,13 +327,23 @@ static void probe_if_closed(struct tcb *tp)
         persist_arm(tp, tp->e->now);
 }
 
+/* Everything there is has left, no FIN and no recovery is on. */
+static bool all_sent(const struct tcb *tp)
+{
+    return tp->snd_nxt == tp->snd_una + tp->snd.bytes && tp->snd_nxt == tp->snd_max &&
+           !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY | TF_FIN_QUEUED | TF_ACKNOW));
+}
+
 static void default_output(struct tcb *tp)
 {
     uint32_t budget = params(tp)->output_burst_segs;
     if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
         restart_after_idle(tp);
-    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp)))
+    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
+        if (all_sent(tp))
+            return; /* and with it the ACK; the usual case */
         budget--;
+    }
     if (budget == 0) {
         stats(tp)->burst_limited++;
         tcb_mark_due(tp); /* others first */
