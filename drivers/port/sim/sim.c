@@ -190,8 +190,10 @@ void sim_app(struct sim_node *n, int (*loop)(void *arg), void *arg)
 void sim_enter(struct sim_node *n)
 {
     so_set_current(n ? n->e : NULL);
-    if (n)
+    if (n) {
         n->e->now = n->sim->now;
+        n->kick = true; /* what its calls send leaves in a turn */
+    }
 }
 
 static bool node_has_packets(const struct sim_node *n)
