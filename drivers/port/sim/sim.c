@@ -190,10 +190,8 @@ void sim_app(struct sim_node *n, int (*loop)(void *arg), void *arg)
 void sim_enter(struct sim_node *n)
 {
     so_set_current(n ? n->e : NULL);
-    if (n) {
+    if (n)
         n->e->now = n->sim->now;
-        n->kick = true; /* what its calls send leaves in a turn */
-    }
 }
 
 static bool node_has_packets(const struct sim_node *n)
@@ -207,9 +205,19 @@ static bool node_has_packets(const struct sim_node *n)
     return false;
 }
 
+/* A call from outside of a turn may have sent something: it leaves in a turn. */
+static bool node_has_output(const struct sim_node *n)
+{
+    const struct netif *nif;
+    TAILQ_FOREACH (nif, &n->e->link->netifs, link)
+        if (nif->n_tx > 0)
+            return true;
+    return false;
+}
+
 static bool node_wants_turn(const struct sim_node *n)
 {
-    return n->kick || engine_next(n->e) <= n->sim->now || node_has_packets(n);
+    return n->kick || node_has_output(n) || engine_next(n->e) <= n->sim->now || node_has_packets(n);
 }
 
 /* Turns until nothing is left to do at this time: an application may leave work for its next turn. */
@@ -321,7 +329,7 @@ static uint64_t next_event(const struct sim *s)
     uint64_t t = s->n_heap > 0 ? s->heap[0].when : TIME_NEVER;
     const struct sim_node *n;
     STAILQ_FOREACH (n, &s->nodes, list) {
-        uint64_t next = n->kick || node_has_packets(n) ? s->now : engine_next(n->e);
+        uint64_t next = n->kick || node_has_output(n) || node_has_packets(n) ? s->now : engine_next(n->e);
         if (next < t)
             t = next;
     }
