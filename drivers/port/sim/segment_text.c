@@ -166,7 +166,8 @@ static int hex_value(char c)
 static int opt_hex(struct text *t, struct segment *s, uint8_t kind, const uint8_t *prefix, unsigned n_prefix)
 {
     uint8_t b[SEGMENT_OPT_MAX + 1] = {kind, (uint8_t)(2 + n_prefix)};
-    memcpy(b + 2, prefix, n_prefix);
+    if (n_prefix > 0)
+        memcpy(b + 2, prefix, n_prefix);
     skip_space(t);
     if (t->at[0] == '0' && t->at[1] == 'x')
         t->at += 2;
