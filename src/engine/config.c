@@ -234,9 +234,9 @@ static struct config_port *port_of(struct reading *r, const char *name)
     struct config *c = r->c;
     struct config_port *p;
 
-    for (p = c->ports; p < c->ports + c->n_ports; p++) {
-        if (strcmp(p->name, name) == 0)
-            return p;
+    for (unsigned i = 0; i < c->n_ports; i++) {
+        if (strcmp(c->ports[i].name, name) == 0)
+            return &c->ports[i];
     }
     if (!*name || strlen(name) >= sizeof(p->name)) {
         refuse(r, -EINVAL, "expected a port's name of 1 to %zu characters", sizeof(p->name) - 1);
