@@ -156,8 +156,10 @@ static struct route *learned(struct ip_layer *ip, const struct route *r)
 static uint32_t how_many(const struct ip_layer *ip, const struct route *like)
 {
     uint32_t n = 0;
-    for (const struct route *r = ip->routes; r < ip->routes + ip->n_routes; r++)
+    for (uint32_t i = 0; i < ip->n_routes; i++) {
+        const struct route *r = &ip->routes[i];
         n += r->origin == like->origin && r->netif == like->netif && (r->plen == 0) == (like->plen == 0);
+    }
     return n;
 }
 

@@ -8,8 +8,6 @@
 #include <leat/sysctl.h>
 #include "base/alloc.h"
 
-#ifdef LEAT_FAULT_INJECTION
-
 enum { COPIED = 30000, FROM_FILE = 70000, TOTAL = COPIED + FROM_FILE, REPLY = 3000 };
 
 static uint8_t content[TOTAL];
@@ -213,12 +211,3 @@ int main(int argc, char **argv)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-
-#else
-
-int main(void)
-{
-    return 77; /* built without -Dfault_injection=true: nothing to see */
-}
-
-#endif

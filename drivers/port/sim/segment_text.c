@@ -65,6 +65,7 @@ static int need(struct text *t, const char *what)
 static int number(struct text *t, uint64_t max, uint32_t *out)
 {
     char *end;
+    *out = 0;
     skip_space(t);
     if (!isdigit((unsigned char)*t->at))
         return wrong(t, "expected a number");
