@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One direction of one TLS connection: its keys, its record format, the number of its next record, and the cipher backend that does the
+// work. Knows no socket and no engine, so that it is tested alone.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <leat/tls.h>
+#include "base/rng.h"
+
+#define TLS_HEADER        5u
+#define TLS_PAYLOAD_MAX   16384u                   /* RFC 8446 §5.1 */
+#define TLS_OVERHEAD_MAX  (TLS_HEADER + 16u + 64u) /* IV, MAC and padding of what we send */
+#define TLS_EXPANSION_MAX 2048u                    /* what a received record may add (RFC 5246 §6.2.3) */
+#define TLS_RECORD_MAX    (TLS_HEADER + TLS_PAYLOAD_MAX + TLS_EXPANSION_MAX)
+#define TLS_AAD_MAX       13u
+#define TLS_NONCE         12u
+#define TLS_MAC_MAX       48u
+
+enum tls_suite { TLS_SUITE_GCM, TLS_SUITE_CHACHA20, TLS_SUITE_CCM, TLS_SUITE_CBC, TLS_SUITES };
+
+/* The secret part, in memory that is locked where that is allowed, kept out of core dumps, and wiped when it is given back. */
+struct tls_keys {
+    uint8_t cipher[32];
+    uint8_t auth[64];
+    uint8_t iv[16]; /* salt (4), whole nonce (12) or CBC's chained IV (16) */
+};
+
+struct tls_backend;
+struct tls_session {
+    struct tls_keys *keys;
+    const struct tls_backend *backend;
+    void *cipher;                 /* the backend's */
+    uint64_t seq;                 /* of the next record to frame or to open */
+    struct siphash_key iv_secret; /* CBC of TLS 1.1 and 1.2: explicit IVs are drawn from it */
+    uint32_t refs;                /* its user and every record that still needs it */
+    uint8_t suite;                /* enum tls_suite */
+    uint8_t vminor;               /* 1 to 4: TLS 1.0 to 1.3 */
+    uint8_t key_len, iv_len, auth_len;
+    uint8_t auth_algorithm; /* CRYPTO_*, 0 for AEAD */
+    uint8_t mac_len;
+    uint8_t hlen; /* header with explicit nonce or IV */
+    bool receive;
+};
+
+/* Tells what tls_session_new() would refuse in a struct tls_enable. 0; -EINVAL, -EFAULT as ktls does. */
+int tls_enable_check(const struct tls_enable *en);
+
+/* Where sessions get memory for their keys. */
+struct tls_keystore;
+struct tls_keystore *tls_keystore_new(void);     /* NULL: no memory */
+void tls_keystore_free(struct tls_keystore *ks); /* every session must be gone */
+/* Pages that could not be locked (RLIMIT_MEMLOCK). */
+uint64_t tls_keystore_unlocked(const struct tls_keystore *ks);
+
+/*
+ * A session for what en says, with the first of the backends (names, blanks between, in order of preference) that takes it. 0 and *out, or
+ * -EINVAL, -EFAULT (en is wrong), -EOPNOTSUPP (no backend takes it), -ENOMEM. Not thread safe as to ks.
+ */
+int tls_session_new(struct tls_keystore *ks, const struct tls_enable *en, bool receive, const char *backends,
+                    const struct siphash_key *iv_secret, struct tls_session **out);
+static inline struct tls_session *tls_session_hold(struct tls_session *s)
+{
+    s->refs++;
+    return s;
+}
+/* The last reference wipes the keys. Engine's thread. */
+void tls_session_put(struct tls_keystore *ks, struct tls_session *s);
+const char *tls_suite_name(const struct tls_session *s); /* "AES-128-GCM", ... */
+
+/* ---- frame.c: what a record looks like ---- */
+
+/* Bytes behind n bytes of payload: inner type, MAC, padding, tag. */
+uint32_t tls_trailer_len(const struct tls_session *s, uint32_t n);
+static inline uint32_t tls_record_len(const struct tls_session *s, uint32_t n)
+{
+    return s->hlen + n + tls_trailer_len(s, n);
+}
+/* Writes hlen bytes: the header of record seq with n bytes of payload, and its explicit nonce or IV. */
+void tls_header_write(const struct tls_session *s, uint8_t *out, uint64_t seq, uint8_t type, uint32_t n);
+/* Associated data of an AEAD record, or what a MAC begins with; returns its length. n: bytes of payload (TLS 1.3: of what follows the
+ * header). */
+unsigned tls_aad(const struct tls_session *s, uint64_t seq, uint8_t type, uint32_t n,
+                 uint8_t out[TLS_AAD_MAX]);
+/* The AEAD nonce; explicit: the 8 bytes behind the header, where the suite has them. */
+void tls_nonce(const struct tls_session *s, uint64_t seq, const uint8_t *explicit, uint8_t out[TLS_NONCE]);
+/* Looks at the five bytes of a received header. Length of the whole record, or -EINVAL (no such record here), -EMSGSIZE. */
+int tls_header_check(const struct tls_session *s, const uint8_t header[TLS_HEADER]);
+
+/* ---- one record's work ---- */
+
+struct tls_op {
+    struct tls_session *s;
+    const struct iovec *src; /* seal: the payload; open: the whole record */
+    int n_src;
+    /* seal: room for tls_record_len(); payload may lie where it belongs already (dst + hlen), otherwise must not overlap.
+     * open: room for the record without its header; must not overlap. */
+    uint8_t *dst;
+    uint64_t seq;
+    uint32_t len; /* seal: bytes of payload; open: of the record */
+    uint8_t type; /* seal: given; open: found */
+    int result;   /* seal: 0; open: bytes of payload at dst; -EBADMSG, -EIO */
+};
+
+/* A cipher: registered in backend.c, chosen per session. One session's records are worked on by one thread at a time. */
+struct tls_backend {
+    const char *name;
+    /* Can it do this session? 0 or -EOPNOTSUPP. */
+    int (*can)(const struct tls_session *s);
+    /* Sets s->cipher up. 0 or -errno. */
+    int (*begin)(struct tls_session *s);
+    /* Each op has its result in it afterwards; records of one session stand in order. */
+    void (*seal)(struct tls_op **ops, unsigned n);
+    void (*open)(struct tls_op **ops, unsigned n);
+    /* Wipes and frees s->cipher. */
+    void (*end)(struct tls_session *s);
+};
+/* NULL: not built in. */
+const struct tls_backend *tls_backend_find(const char *name, size_t len);
+/* All names, best first, blanks between. */
+extern const char tls_backend_names[];
+
+/* Seals or opens a batch of any sessions, each by its backend. */
+void tls_seal(struct tls_op **ops, unsigned n);
+void tls_open(struct tls_op **ops, unsigned n);
