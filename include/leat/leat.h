@@ -106,7 +106,7 @@ LEAT_API int leat_zc_recv(int fd, struct leat_zc *pieces, int n, size_t max, int
 LEAT_API void leat_zc_return(struct leat_zc *pieces, int n);
 /* Queues len bytes at base without copying. done(arg) is called on the engine's thread when the stack needs them no more (all acked,
  * or the connection is over): only then may they be changed or freed. Returns len or -1; on -1 done is not called. All or nothing: EAGAIN
- * when the send buffer has no space at all. Memory for real NICs must be known to DPDK (rte_malloc, hugepages, rte_extmem_register). */
+ * when the send buffer has no space at all; EOPNOTSUPP when TLS is enabled. Memory for real NICs must be known to DPDK (rte_malloc, hugepages, rte_extmem_register). */
 LEAT_API ssize_t leat_zc_send(int fd, const void *base, size_t len, int flags, void (*done)(void *arg),
                               void *arg);
 

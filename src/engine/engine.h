@@ -17,6 +17,7 @@ struct sysctl_tree;
 struct link_layer; /* link/link.h */
 struct ip_layer;   /* ip/ip.h */
 struct tcp_layer;  /* tcp/tcp.h */
+struct tls_layer;  /* tls/tls.h */
 struct so_layer;   /* socket/socket.h */
 
 /* What the outside world passes in: a real clock and getrandom(2), or the simulator's. */
@@ -74,6 +75,7 @@ struct engine {
     struct link_layer *link;
     struct ip_layer *ip;
     struct tcp_layer *tcp;
+    struct tls_layer *tls;
     struct so_layer *so;
     uint32_t id;    /* 0, 1, ... in the process */
     uint32_t count; /* engines in the process */

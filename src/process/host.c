@@ -7,6 +7,7 @@
 #include "link/link.h"
 #include "socket/socket.h"
 #include "tcp/tcp.h"
+#include "tls/tls.h"
 
 /* Lowest first; taken down the other way round. */
 static const struct floor {
@@ -16,6 +17,7 @@ static const struct floor {
     {link_create, link_destroy},
     {ip_create, ip_destroy},
     {tcp_create, tcp_destroy},
+    {tls_create, tls_destroy},
     {so_create, so_destroy},
 };
 

@@ -2,6 +2,7 @@
 // Making, naming and connecting sockets.
 #include <leat/leat.h>
 #include "socket/socket.h"
+#include "tls/tls.h"
 
 int leat_socket(int domain, int type, int protocol)
 {
@@ -198,6 +199,8 @@ int leat_shutdown(int fd, int how)
     }
     if (how != SHUT_RD) {
         so->cant_send = true;
+        if (so->tls_tx)
+            tls_tx_flush(so->tls_tx, so->tp);
         tcp_shutdown_write(so->tp);
         events |= EPOLLOUT;
     }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
+#include "tls/tls.h"
 
 static int limit_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
 {
@@ -89,6 +90,7 @@ void so_destroy(struct engine *e)
         fd_close(l, (int)(l->params.fd_base + i));
     }
     tcp_quiesce(e);
+    tls_quiesce(e);
     sendfile_destroy(l);
     pool_fini(&l->sockets);
     pool_fini(&l->epolls);

@@ -5,6 +5,7 @@
 #include <leat/leat.h>
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
+#include "tls/tls.h"
 
 #define BUFFER_MIN 2048
 
@@ -78,6 +79,8 @@ static int set_on_connection(struct socket *so, int name, int v)
     case SO_SNDBUF:
         tp->snd.hiwat = buffer_size(so, v);
         tp->flags |= TF_SNDBUF_FIXED;
+        if (so->tls_tx)
+            tls_tx_lowat(so->tls_tx, tp);
         break;
     case SO_RCVBUF:
         tp->rcv.hiwat = buffer_size(so, v);
@@ -216,7 +219,12 @@ int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
         err = set_socket(so, name, val, len);
         break;
     case IPPROTO_TCP:
-        err = so->tp ? tcp_setopt(so->tp, name, val, len) : -EINVAL;
+        if (socket_tls_option(level, name))
+            err = socket_tls_setopt(so, level, name, val, len);
+        else
+            err = so->tp ? tcp_setopt(so->tp, name, val, len) : -EINVAL;
+        if (so->tls_tx)
+            socket_tls_flush(so);
         break;
     case IPPROTO_IP:
     case IPPROTO_IPV6:
@@ -243,7 +251,10 @@ int leat_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
         err = get_socket(so, name, val, len);
         break;
     case IPPROTO_TCP:
-        err = so->tp ? tcp_getopt(so->tp, name, val, len) : -EINVAL;
+        if (socket_tls_option(level, name))
+            err = socket_tls_getopt(so, level, name, val, len);
+        else
+            err = so->tp ? tcp_getopt(so->tp, name, val, len) : -EINVAL;
         break;
     case IPPROTO_IP:
         err = get_ip(so, false, name, val, len);

@@ -4,8 +4,9 @@
 #include <signal.h>
 #include <leat/leat.h>
 #include "socket/socket.h"
+#include "tls/tls.h"
 
-static int send_state(struct socket *so)
+int socket_send_state(struct socket *so)
 {
     if (so->error)
         return socket_take_error(so);
@@ -18,13 +19,28 @@ static int send_state(struct socket *so)
     return so->tp ? 0 : -EPIPE;
 }
 
+struct send_wait {
+    const struct socket *so;
+    uint32_t space; /* wanted */
+};
+
 static bool writable(void *arg)
 {
-    const struct socket *so = arg;
+    const struct send_wait *w = arg;
+    const struct socket *so = w->so;
     if (so->connecting)
         return false;
     return so->error || so->cant_send || !so->tp || so->tp->state == TCPS_CLOSED ||
-           sendbuf_space(&so->tp->snd) > 0;
+           sendbuf_space(&so->tp->snd) >= w->space;
+}
+
+/* A TLS record of a type of its own goes whole or not at all; others are worth framing from so->tp->snd.lowat on. */
+static uint32_t space_wanted(const struct socket *so, size_t len, uint8_t type)
+{
+    if (!so->tls_tx || !so->tp)
+        return 1;
+    return type ? (uint32_t)len + ((uint32_t)len / so->tls_tx->max_frame + 1) * TLS_OVERHEAD_MAX
+                : so->tp->snd.lowat;
 }
 
 /* The rest of iov from byte skip on; tmp has room for iovcnt. */
@@ -43,13 +59,20 @@ static int rest_of(const struct iovec *iov, int iovcnt, size_t skip, struct iove
     return n;
 }
 
-static int64_t send_some(struct socket *so, const struct iovec *iov, int iovcnt, size_t len, int flags)
+static int64_t send_some(struct socket *so, const struct iovec *iov, int iovcnt, size_t len, int flags,
+                         uint8_t type)
 {
-    int err = send_state(so);
-    return err ? err : tcp_send(so->tp, iov, iovcnt, len, flags & MSG_MORE);
+    int err = socket_send_state(so);
+    if (err)
+        return err;
+    if (so->tls_tx)
+        return tls_tx_send(so->tls_tx, so->tp, iov, iovcnt, len, type ? type : TLS_RLTYPE_APP, type != 0,
+                           flags & MSG_MORE);
+    return tcp_send(so->tp, iov, iovcnt, len, flags & MSG_MORE);
 }
 
-static int64_t send_waiting(struct socket *so, const struct iovec *iov, int iovcnt, size_t total, int flags)
+static int64_t send_waiting(struct socket *so, const struct iovec *iov, int iovcnt, size_t total, int flags,
+                            uint8_t type)
 {
     uint64_t deadline = socket_deadline(so, &so->sndtimeo);
     struct iovec tmp[IOV_MAX];
@@ -58,14 +81,15 @@ static int64_t send_waiting(struct socket *so, const struct iovec *iov, int iovc
     int64_t n = 0;
     while (done < total) {
         int parts = rest_of(iov, iovcnt, done, tmp);
-        n = send_some(so, tmp, parts, total - done, flags);
+        n = send_some(so, tmp, parts, total - done, flags, type);
         if (n > 0) {
             done += (size_t)n;
             continue;
         }
         if (n != -EAGAIN)
             break;
-        n = so_wait(so->file.layer->e, writable, so, deadline);
+        struct send_wait w = {so, space_wanted(so, total, type)};
+        n = so_wait(so->file.layer->e, writable, &w, deadline);
         if (n < 0)
             break;
     }
@@ -75,7 +99,7 @@ static int64_t send_waiting(struct socket *so, const struct iovec *iov, int iovc
     return n == -ETIMEDOUT ? -EAGAIN : n;
 }
 
-int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags)
+int64_t socket_send_type(struct socket *so, const struct iovec *iov, int iovcnt, int flags, uint8_t type)
 {
     size_t total = 0;
     for (int i = 0; i < iovcnt; i++)
@@ -83,15 +107,20 @@ int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int 
     if (flags & MSG_OOB)
         return -EOPNOTSUPP;
     int64_t n;
-    if (total == 0)
-        n = send_state(so);
-    else if (socket_waits(so, flags))
-        n = send_waiting(so, iov, iovcnt, total, flags);
+    if (total == 0 && !so->tls_tx)
+        n = socket_send_state(so);
+    else if (total > 0 && socket_waits(so, flags))
+        n = send_waiting(so, iov, iovcnt, total, flags, type);
     else
-        n = send_some(so, iov, iovcnt, total, flags);
+        n = send_some(so, iov, iovcnt, total, flags, type);
     if (n == -EPIPE && !(flags & MSG_NOSIGNAL))
         raise(SIGPIPE);
     return n;
+}
+
+int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags)
+{
+    return socket_send_type(so, iov, iovcnt, flags, 0);
 }
 
 ssize_t leat_send(int fd, const void *buf, size_t len, int flags)
@@ -131,5 +160,8 @@ ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
         return -1;
     if (msg->msg_iovlen > IOV_MAX)
         return api_result(-EMSGSIZE);
-    return api_result(socket_send(so, msg->msg_iov, (int)msg->msg_iovlen, flags));
+    int type = msg->msg_controllen ? socket_tls_cmsg(so, msg) : 0;
+    if (type < 0)
+        return api_result(type);
+    return api_result(socket_send_type(so, msg->msg_iov, (int)msg->msg_iovlen, flags, (uint8_t)type));
 }

@@ -8,6 +8,7 @@
 #include "socket/filecache.h"
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
+#include "tls/tls.h"
 
 struct sendfile_layer {
     struct so_layer *l;
@@ -21,8 +22,9 @@ struct piece {
     struct block_use use; /* first */
     struct sendfile_layer *sf;
     struct extent *x;
-    uint32_t offset; /* in the block */
-    bool queued;     /* in a send buffer, or has been */
+    struct tls_record *r; /* TLS: instead of x, the record whose payload the run is */
+    uint32_t offset, len; /* in the block */
+    bool queued;          /* in a send buffer, or has been */
 };
 
 /* One call. */
@@ -34,13 +36,18 @@ struct transfer {
     off_t sent; /* queued so far */
 };
 
-static void piece_release(struct extent *x, void *arg)
+static void piece_done(void *arg)
 {
     struct piece *p = arg;
     struct sendfile_layer *sf = p->sf;
     if (p->use.block)
         block_release(sf->cache, &p->use);
     pool_put(&sf->pieces, p);
+}
+
+static void piece_release(struct extent *x, void *arg)
+{
+    piece_done(arg);
 }
 
 /* The bytes that were promised will not come: a FIN after them would be a lie, so the connection ends with a RST. */
@@ -51,6 +58,10 @@ static void piece_fail(struct piece *p)
         st->sendfile_ioerr++;
     else
         st->sendfile_shrunk++;
+    if (p->r) {
+        tls_record_lost(p->r);
+        return;
+    }
     struct sendbuf *sb = p->x->sb;
     extent_failed(p->x);
     if (sb)
@@ -61,8 +72,12 @@ static void piece_ready(struct block_use *u)
 {
     struct piece *p = (struct piece *)u;
     struct block *b = u->block;
-    if (b->state == BLOCK_FAILED || p->offset + p->x->len > b->bytes) {
+    if (b->state == BLOCK_FAILED || p->offset + p->len > b->bytes) {
         piece_fail(p);
+        return;
+    }
+    if (p->r) {
+        tls_record_data(p->r, b->buf + p->offset); /* never encrypted in place: others send it too */
         return;
     }
     struct sendbuf *sb = p->x->sb;
@@ -71,12 +86,14 @@ static void piece_ready(struct block_use *u)
         tcb_mark_due(container_of(sb, struct tcb, snd));
 }
 
-static struct piece *piece_new(struct sendfile_layer *sf, uint32_t offset, uint32_t len)
+static struct piece *piece_new(struct sendfile_layer *sf, uint32_t offset, uint32_t len, bool tls)
 {
     struct piece *p = pool_get(&sf->pieces);
     if (!p)
         return NULL;
-    *p = (struct piece){.sf = sf, .offset = offset, .use.ready = piece_ready};
+    *p = (struct piece){.sf = sf, .offset = offset, .len = len, .use.ready = piece_ready};
+    if (tls)
+        return p;
     p->x = extent_new(&sf->l->e->tcp->send, len, piece_release, p);
     if (!p->x) {
         pool_put(&sf->pieces, p);
@@ -87,7 +104,10 @@ static struct piece *piece_new(struct sendfile_layer *sf, uint32_t offset, uint3
 
 static void piece_discard(struct piece *p)
 {
-    extent_free(p->x); /* calls piece_release */
+    if (p->x)
+        extent_free(p->x); /* calls piece_release */
+    else
+        piece_done(p);
 }
 
 static void starve(struct sendfile_layer *sf, struct socket *so)
@@ -128,7 +148,7 @@ static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uin
         len = FILECACHE_BLOCK - in_block;
     if (len > (off_t)max)
         len = max;
-    struct piece *p = piece_new(sf, in_block, (uint32_t)len);
+    struct piece *p = piece_new(sf, in_block, (uint32_t)len, t->so->tls_tx);
     if (!p)
         return -ENOBUFS;
     int err = block_take(sf->cache, t->file, index, (t->flags & LEAT_SF_NODISKIO) != 0, &p->use);
@@ -140,7 +160,10 @@ static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uin
     }
     if (t->flags & LEAT_SF_NOCACHE)
         p->use.block->drop = true;
-    err = tcp_send_extent(t->so->tp, p->x);
+    if (t->so->tls_tx)
+        p->r = tls_tx_reserve(t->so->tls_tx, t->so->tp, p->len, piece_done, p, &err);
+    else
+        err = tcp_send_extent(t->so->tp, p->x);
     if (err) {
         piece_discard(p);
         return err;
@@ -150,6 +173,15 @@ static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uin
     t->offset += len;
     t->sent += len;
     return len;
+}
+
+/* Payload that may be queued now. */
+static uint32_t transfer_space(const struct socket *so)
+{
+    if (!so->tls_tx)
+        return sendbuf_space(&so->tp->snd);
+    tls_tx_flush(so->tls_tx, so->tp); /* what was written before stands before */
+    return tls_tx_room(so->tls_tx, so->tp);
 }
 
 /* Can the connection still send? 0, or what a write would say. */
@@ -165,7 +197,7 @@ static int transfer_state(const struct socket *so)
 static bool transfer_may_go_on(void *arg)
 {
     struct transfer *t = arg;
-    return transfer_state(t->so) < 0 || (sendbuf_space(&t->so->tp->snd) > 0 && !t->so->starved);
+    return transfer_state(t->so) < 0 || (transfer_space(t->so) > 0 && !t->so->starved);
 }
 
 /* Waits for space when the descriptor blocks. 0 to go on, or -errno. */
@@ -187,7 +219,7 @@ static int transfer_file(struct sendfile_layer *sf, struct transfer *t)
         int err = transfer_state(t->so);
         if (err)
             return err;
-        uint32_t space = sendbuf_space(&t->so->tp->snd);
+        uint32_t space = transfer_space(t->so);
         int64_t n = space > 0 ? transfer_block(sf, t, space) : -EAGAIN;
         if (n == -EAGAIN)
             n = transfer_wait(t);
@@ -195,6 +227,12 @@ static int transfer_file(struct sendfile_layer *sf, struct transfer *t)
             return (int)n;
     }
     return 0;
+}
+
+static int64_t transfer_write(struct socket *so, const struct iovec *v, bool more)
+{
+    return so->tls_tx ? tls_tx_send(so->tls_tx, so->tp, v, 1, v->iov_len, TLS_RLTYPE_APP, false, more)
+                      : tcp_send(so->tp, v, 1, v->iov_len, more);
 }
 
 /* Headers or trailers: copied as a write does. more: something of this call follows. */
@@ -212,8 +250,7 @@ static int transfer_copy(struct transfer *t, const struct iovec *iov, int cnt, b
             return err;
         struct iovec head = {.iov_base = (char *)iov[first].iov_base + skip,
                              .iov_len = iov[first].iov_len - skip};
-        int64_t n =
-            head.iov_len == 0 ? 0 : tcp_send(t->so->tp, &head, 1, head.iov_len, more || first + 1 < cnt);
+        int64_t n = head.iov_len == 0 ? 0 : transfer_write(t->so, &head, more || first + 1 < cnt);
         if (n == -EAGAIN)
             n = transfer_wait(t);
         if (n < 0)

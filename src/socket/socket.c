@@ -118,6 +118,7 @@ static void socket_close(struct file *f)
     struct socket *so = (struct socket *)f;
     struct so_layer *l = f->layer;
     sendfile_forget(so);
+    socket_tls_end(so);
     if (so->tp) {
         bool reset = linger(so);
         if (so->tp)

@@ -57,6 +57,7 @@ struct socket {
     uint16_t lport, fport;
     TAILQ_ENTRY(socket) starved_link; /* sendfile.c: waits for file cache memory */
     bool starved;
+    struct tls_tx *tls_tx; /* what is sent becomes TLS records; NULL: it does not */
 };
 
 struct fd_slot {
@@ -168,6 +169,23 @@ void sockaddr_write(const struct socket *so, const struct ip_addr *addr, uint16_
 /* recv.c, send.c: 0 and more, or -errno */
 int64_t socket_recv(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
 int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
+/* With the type that a control message gave to the TLS record; 0: none. */
+int64_t socket_send_type(struct socket *so, const struct iovec *iov, int iovcnt, int flags, uint8_t type);
+/* 0, or why nothing can be sent now */
+int socket_send_state(struct socket *so);
+
+/*
+ * tls.c: TLS on a socket. 0 or -errno.
+ */
+bool socket_tls_option(int level, int name); /* is it one of TLS's? */
+int socket_tls_setopt(struct socket *so, int level, int name, const void *val, socklen_t len);
+int socket_tls_getopt(struct socket *so, int level, int name, void *val, socklen_t *len);
+/* Looks for TLS_SET_RECORD_TYPE in msg. The type, 0 when there is none, -EINVAL. */
+int socket_tls_cmsg(const struct socket *so, const struct msghdr *msg);
+/* What MSG_MORE or TCP_CORK kept open goes. */
+void socket_tls_flush(struct socket *so);
+/* The socket is closed. */
+void socket_tls_end(struct socket *so);
 /* Each makes the pools of its own structures. */
 void epoll_pools(struct so_layer *l);
 void kqueue_pools(struct so_layer *l);

@@ -130,8 +130,7 @@ ssize_t leat_zc_send(int fd, const void *base, size_t len, int flags, void (*don
         return -1;
     if (len == 0 || len > INT32_MAX)
         return api_result(-EINVAL);
-    struct iovec none = {NULL, 0};
-    int64_t err = socket_send(so, &none, 0, flags);
+    int64_t err = so->tls_tx ? -EOPNOTSUPP : socket_send(so, &(struct iovec){NULL, 0}, 0, flags);
     if (err < 0)
         return api_result(err);
     return api_result(zc_send(so->file.layer, so, base, len, done, arg));

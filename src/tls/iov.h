@@ -35,3 +35,9 @@ static inline void iov_copy(struct iov_at *at, uint8_t *to, size_t n)
         n -= some;
     }
 }
+
+static inline void iov_skip(struct iov_at *at, size_t n)
+{
+    for (size_t some; n > 0; n -= some)
+        iov_next(at, n, &some);
+}

@@ -93,6 +93,7 @@ struct tls_op {
     struct tls_session *s;
     const struct iovec *src; /* seal: the payload; open: the whole record */
     int n_src;
+    size_t src_off; /* where in src[0] it begins */
     /* seal: room for tls_record_len(); payload may lie where it belongs already (dst + hlen), otherwise must not overlap.
      * open: room for the record without its header; must not overlap. */
     uint8_t *dst;

@@ -28,7 +28,7 @@ static bool begin(struct tls_op *op, EVP_CIPHER_CTX *ctx, const uint8_t *explici
 /* CCM takes its data in one piece. */
 static bool seal_whole(struct tls_op *op, EVP_CIPHER_CTX *ctx, uint8_t *body, uint32_t inner)
 {
-    struct iov_at at = {op->src, 0};
+    struct iov_at at = {op->src, op->src_off};
     int n;
     iov_copy(&at, body, op->len);
     if (inner > op->len)
@@ -38,7 +38,7 @@ static bool seal_whole(struct tls_op *op, EVP_CIPHER_CTX *ctx, uint8_t *body, ui
 
 static bool seal_pieces(struct tls_op *op, EVP_CIPHER_CTX *ctx, uint8_t *body, uint32_t inner)
 {
-    struct iov_at at = {op->src, 0};
+    struct iov_at at = {op->src, op->src_off};
     int n;
     for (uint32_t left = op->len; left > 0;) {
         size_t some;
@@ -125,7 +125,7 @@ static bool open_ccm(struct tls_op *op, EVP_CIPHER_CTX *ctx, struct iov_at *at, 
 void evp_aead_open(struct tls_op *op)
 {
     EVP_CIPHER_CTX *ctx = ((struct evp_state *)op->s->cipher)->ctx;
-    struct iov_at at = {op->src, 0};
+    struct iov_at at = {op->src, op->src_off};
     uint8_t head[TLS_HEADER + 8] = {0};
     op->result = -EBADMSG;
     if (op->len < op->s->hlen + (uint32_t)TAG)

@@ -30,7 +30,7 @@ void evp_cbc_seal(struct tls_op *op)
 {
     struct tls_session *s = op->s;
     EVP_CIPHER_CTX *ctx = ((struct evp_state *)s->cipher)->ctx;
-    struct iov_at at = {op->src, 0};
+    struct iov_at at = {op->src, op->src_off};
     uint8_t *body = op->dst + s->hlen;
     uint32_t trailer = tls_trailer_len(s, op->len);
     int n, total = (int)(op->len + trailer);
@@ -121,7 +121,7 @@ static bool decrypt(struct tls_op *op, struct iov_at *at, const uint8_t *head, u
 void evp_cbc_open(struct tls_op *op)
 {
     uint32_t mac_len = op->s->mac_len, good;
-    struct iov_at at = {op->src, 0};
+    struct iov_at at = {op->src, op->src_off};
     uint8_t head[TLS_HEADER + BLOCK] = {0}, sent[TLS_MAC_MAX], mac[TLS_MAC_MAX];
     op->result = -EBADMSG;
     if (op->len < op->s->hlen + mac_len + 1 || (op->len - op->s->hlen) % BLOCK != 0)

@@ -143,6 +143,8 @@ static void simulated_settings(struct engine *e)
         {"net.inet.ip.dad_count", "0"},
         {"net.inet6.ip6.dad_count", "0"},
         {"leat.filecache.reader", "sync"},
+        {"leat.tls.worker", "sync"},
+        {"kern.ipc.tls.threads", "1"},
     };
     char err[128];
     for (unsigned i = 0; i < RTE_DIM(settings); i++)

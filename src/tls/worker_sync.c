@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker in the engine's own time, for the simulator: each record takes a while by the wheel, chosen by the engine's dice.
+#include "base/alloc.h"
+#include "tls/tls.h"
+
+struct tls_workers {
+    struct tls_layer *l;
+    struct tls_record_list todo;
+    struct wheel_timer timer;
+};
+
+static void arm(struct tls_workers *w)
+{
+    struct engine *e = w->l->e;
+    uint64_t most = 2 * (uint64_t)w->l->params.sync_delay_us + 1;
+    wheel_arm(&e->wheel, &w->timer, e->now + rng_below(&e->rng, (uint32_t)most) * NS_PER_US);
+}
+
+static void seal_first(struct tls_workers *w)
+{
+    struct tls_record *r = TAILQ_FIRST(&w->todo);
+    struct tls_op *ops[] = {&r->op};
+    TAILQ_REMOVE(&w->todo, r, link);
+    tls_seal(ops, 1);
+    tls_record_done(r);
+}
+
+static void fire(struct wheel_timer *t, uint64_t now)
+{
+    struct tls_workers *w = container_of(t, struct tls_workers, timer);
+    seal_first(w);
+    if (!TAILQ_EMPTY(&w->todo) && !wheel_timer_armed(&w->timer))
+        arm(w);
+}
+
+static struct tls_workers *sync_create(struct tls_layer *l, uint32_t n)
+{
+    struct tls_workers *w = mem_alloc(sizeof(*w));
+    if (!w)
+        return NULL;
+    w->l = l;
+    TAILQ_INIT(&w->todo);
+    wheel_timer_init(&w->timer, fire);
+    return w;
+}
+
+static void sync_destroy(struct tls_workers *w)
+{
+    wheel_cancel(&w->l->e->wheel, &w->timer);
+    while (!TAILQ_EMPTY(&w->todo))
+        seal_first(w);
+    mem_free(w);
+}
+
+static bool sync_submit(struct tls_workers *w, struct tls_record *r)
+{
+    TAILQ_INSERT_TAIL(&w->todo, r, link);
+    if (!wheel_timer_armed(&w->timer))
+        arm(w);
+    return true;
+}
+
+static void sync_flush(struct tls_workers *w)
+{
+}
+
+static unsigned sync_reap(struct tls_workers *w)
+{
+    return 0;
+}
+
+const struct tls_worker_ops tls_worker_sync = {
+    .name = "sync",
+    .create = sync_create,
+    .destroy = sync_destroy,
+    .submit = sync_submit,
+    .flush = sync_flush,
+    .reap = sync_reap,
+};
