@@ -14,11 +14,8 @@ static const struct floor {
     int (*create)(struct engine *e);
     void (*destroy)(struct engine *e);
 } floors[] = {
-    {link_create, link_destroy},
-    {ip_create, ip_destroy},
-    {tcp_create, tcp_destroy},
-    {tls_create, tls_destroy},
-    {so_create, so_destroy},
+    {link_create, link_destroy}, {ip_create, ip_destroy}, {tcp_create, tcp_destroy},
+    {tls_create, tls_destroy},   {so_create, so_destroy},
 };
 
 static void take_down(struct engine *e, unsigned n)

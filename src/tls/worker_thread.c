@@ -90,8 +90,9 @@ static int worker_start(struct tls_layer *l, struct worker *w, uint32_t i)
         rte_ring_free(w->done);
         return -err;
     }
-    char name[16];
+    char name[32];
     snprintf(name, sizeof(name), "leat-tls-%u-%u", l->e->id, i);
+    name[15] = '\0'; // what the kernel keeps of a thread's name (pthread_setname_np(3))
     pthread_setname_np(w->thread, name);
     return 0;
 }

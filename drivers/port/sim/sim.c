@@ -140,11 +140,8 @@ static bool node_step(void *arg, struct engine *e, uint64_t until)
 static void simulated_settings(struct engine *e)
 {
     static const char *const settings[][2] = {
-        {"net.inet.ip.dad_count", "0"},
-        {"net.inet6.ip6.dad_count", "0"},
-        {"leat.filecache.reader", "sync"},
-        {"leat.tls.worker", "sync"},
-        {"kern.ipc.tls.threads", "1"},
+        {"net.inet.ip.dad_count", "0"}, {"net.inet6.ip6.dad_count", "0"}, {"leat.filecache.reader", "sync"},
+        {"leat.tls.worker", "sync"},    {"kern.ipc.tls.threads", "1"},
     };
     char err[128];
     for (unsigned i = 0; i < RTE_DIM(settings); i++)
