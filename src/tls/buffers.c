@@ -35,11 +35,11 @@ void tls_buffers_fini(struct tls_layer *l)
     }
 }
 
-static bool grow(struct tls_buffers *b)
+static void grow(struct tls_buffers *b)
 {
     struct slab *s = fault_now() ? NULL : rte_malloc("leat_tls", SLAB_BYTES, RTE_CACHE_LINE_SIZE);
     if (!s)
-        return false;
+        return;
     s->next = b->slabs;
     b->slabs = s;
     rte_iova_t iova = rte_malloc_virt2iova(s);
@@ -48,7 +48,6 @@ static bool grow(struct tls_buffers *b)
         *f = (struct tls_buffer){b->free_list, iova == RTE_BAD_IOVA ? RTE_BAD_IOVA : iova + at};
         b->free_list = f;
     }
-    return true;
 }
 
 uint8_t *tls_buffer_get(struct tls_layer *l, uint32_t size, uint8_t *which, rte_iova_t *iova)
@@ -57,9 +56,11 @@ uint8_t *tls_buffer_get(struct tls_layer *l, uint32_t size, uint8_t *which, rte_
     while (l->buffers[i].size < size)
         i++;
     struct tls_buffers *b = &l->buffers[i];
-    if (!b->free_list && !grow(b))
-        return NULL;
+    if (!b->free_list)
+        grow(b);
     struct tls_buffer *f = b->free_list;
+    if (!f)
+        return NULL;
     b->free_list = f->next;
     *which = i;
     *iova = f->iova;

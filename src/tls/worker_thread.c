@@ -139,7 +139,7 @@ static void thread_flush(struct tls_workers *ws)
 
 static unsigned thread_reap(struct tls_workers *ws)
 {
-    struct tls_record *r[BURST];
+    struct tls_record *r[BURST] = {NULL};
     unsigned total = 0, n;
     for (struct worker *w = ws->w; w < ws->w + ws->n; w++) {
         while (w->under_way > 0 && (n = rte_ring_sc_dequeue_burst(w->done, (void **)r, BURST, NULL)) > 0) {
