@@ -163,7 +163,7 @@ int leat_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
     int err = 0;
     if (!so)
         return -1;
-    if (!so->listening || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)))
+    if (!so->listening || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) || (addr && addrlen && (int)*addrlen < 0))
         return (int)api_result(-EINVAL);
     struct so_layer *l = so->file.layer;
     if (socket_waits(so, 0) && !has_connection(so)) {
@@ -189,7 +189,7 @@ int leat_shutdown(int fd, int how)
         return -1;
     if (how < SHUT_RD || how > SHUT_RDWR)
         return (int)api_result(-EINVAL);
-    if (!so->connected || !so->tp || so->tp->state == TCPS_CLOSED)
+    if (!so->connected || !so->tp || so->tp->state == TCPS_CLOSED || so->tp->state == TCPS_TIME_WAIT)
         return (int)api_result(-ENOTCONN);
     uint32_t events = 0;
     if (how != SHUT_WR) {
@@ -220,6 +220,8 @@ int leat_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
         local = ip_addr_v4(INADDR_ANY);
     if (!addr || !addrlen)
         return (int)api_result(-EFAULT);
+    if ((int)*addrlen < 0)
+        return (int)api_result(-EINVAL);
     sockaddr_write(so, &local, so->lport, so->tp ? so->tp->scope_index : 0, addr, addrlen);
     return 0;
 }
@@ -231,7 +233,9 @@ int leat_getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen)
         return -1;
     if (!addr || !addrlen)
         return (int)api_result(-EFAULT);
-    if (!so->connected || !so->tp || so->tp->state == TCPS_CLOSED)
+    if ((int)*addrlen < 0)
+        return (int)api_result(-EINVAL);
+    if (!so->connected || !so->tp || so->tp->state == TCPS_CLOSED || so->tp->state == TCPS_TIME_WAIT)
         return (int)api_result(-ENOTCONN);
     sockaddr_write(so, &so->faddr, so->fport, so->tp->scope_index, addr, addrlen);
     return 0;

@@ -246,6 +246,8 @@ int leat_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
         return -1;
     if (!val || !len)
         return (int)api_result(-EFAULT);
+    if ((int)*len < 0)
+        return (int)api_result(-EINVAL);
     switch (level) {
     case SOL_SOCKET:
         err = get_socket(so, name, val, len);

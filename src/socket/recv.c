@@ -73,7 +73,9 @@ static int64_t recv_now(struct socket *so, const struct iovec *iov, int iovcnt, 
     struct tcb *tp = so->tp;
     uint32_t there = tp && !so->cant_read ? tp->rcv.bytes : 0;
     if (there > 0 && total > 0) {
-        uint32_t n = copy_out(tp, iov, iovcnt, there < total ? there : (uint32_t)total);
+        uint32_t n = there < total ? there : (uint32_t)total;
+        if (!(flags & MSG_TRUNC)) /* with it a stream's bytes are thrown away (tcp(7) of Linux) */
+            n = copy_out(tp, iov, iovcnt, n);
         if (!(flags & MSG_PEEK))
             take(tp, n);
         return n;

@@ -66,8 +66,8 @@ static int set_number(struct tcb *tp, int name, int v)
     case TCP_QUICKACK:
         set_flag(tp, TF_QUICKACK, v);
         break;
-    case TCP_MAXSEG:
-        if (v < 1 || v > UINT16_MAX)
+    case TCP_MAXSEG: /* tcp(4): not less than what minmss allows a peer */
+        if (v + 40 < (int)tp->e->tcp->params.minmss || v < 1 || v > UINT16_MAX)
             return -EINVAL;
         tp->maxseg_user = (uint16_t)v;
         if (TCPS_HAVEESTABLISHED(tp->state))

@@ -305,6 +305,20 @@ static bool run(void)
     return good;
 }
 
+/* Once more, for people: the failing run's frames go to a file. */
+static void record(void)
+{
+    char path[64];
+    if (getenv("PCAP"))
+        return;
+    snprintf(path, sizeof(path), "/tmp/leat-torture-%lu.pcap", seed);
+    setenv("PCAP", path, 1);
+    run();
+    unsetenv("PCAP");
+    fprintf(stderr, "seed %lu: its frames are in %s; again: torture --first %lu --seeds 1\n", seed, path,
+            seed);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 300, bad = 0;
@@ -318,7 +332,10 @@ int main(int argc, char **argv)
     if (sim_eal_init(512) < 0)
         return 1;
     for (seed = first; seed < first + n; seed++)
-        bad += !run();
+        if (!run()) {
+            bad++;
+            record();
+        }
     printf("%lu seeds, %lu failed\n", n, bad);
     return bad != 0;
 }

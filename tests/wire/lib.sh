@@ -37,6 +37,7 @@ configure() { # configure [LINE...]: leat.conf, with lines added to [sysctl]
         printf '%s\n' "$@"
     } >"$work/leat.conf"
 }
+answers() { curl -s -o /dev/null --max-time 1 "http://$1:${PORT-80}/"; } # answers ADDRESS: a test may say it otherwise
 serve() { # serve PROGRAM ARG...: starts a program of the build on leat0 and sets up the kernel's end
     local program=$1
     shift
@@ -57,7 +58,7 @@ serve() { # serve PROGRAM ARG...: starts a program of the build on leat0 and set
     ip link set leat0 up
     ip -6 addr add $KERNEL6/64 dev leat0 nodad
     for i in $(seq 100); do
-        curl -s -o /dev/null --max-time 1 "http://$LEAT4:${PORT-80}/" && curl -s -o /dev/null --max-time 1 "http://[$LEAT6]:${PORT-80}/" && return 0
+        answers "$LEAT4" && answers "[$LEAT6]" && return 0
         kill -0 "$server" 2>/dev/null || fail "$program died"
         sleep 0.1
     done

@@ -1,0 +1,1088 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What sockets answer, told as a trace on standard output: "scenario: step = result". The same file is built twice: over Leat, between
+// two simulated hosts, and (SCENARIOS_KERNEL) over this kernel's sockets on the loopback of a network namespace of its own.
+// compare.py holds the traces against each other; deliberate differences stand in docs/sockets.md.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef SCENARIOS_KERNEL
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#define NET(name) name
+enum side { CLIENT, SERVER };
+static const char server4[] = "127.0.0.1", server6[] = "::1";
+static void side(enum side s)
+{
+}
+static void settle(void)
+{
+    usleep(10000);
+}
+static void world(void)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        perror("unshare");
+        exit(77);
+    }
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+        perror("lo");
+    close(fd);
+}
+static void end_of_world(void)
+{
+}
+#else
+#include <leat/event.h>
+#include <leat/leat.h>
+#include "port/sim/sim.h"
+#define NET(name) leat_##name
+enum side { CLIENT, SERVER };
+static const char server4[] = "10.0.0.2", server6[] = "fd00::2";
+static struct sim *sim;
+static struct sim_node *node[2];
+static void side(enum side s)
+{
+    sim_enter(node[s]);
+}
+static void settle(void)
+{
+    sim_run_for(sim, 100 * NS_PER_MS);
+}
+static void world(void)
+{
+    if (sim_eal_init(256) < 0 || !(sim = sim_create(1)))
+        exit(1);
+    node[CLIENT] = sim_host(sim, "client");
+    node[SERVER] = sim_host(sim, "server");
+    struct sim_link *l = sim_link(sim, node[CLIENT], node[SERVER], NULL);
+    sim_addr(l, node[CLIENT], "10.0.0.1/24");
+    sim_addr(l, node[SERVER], "10.0.0.2/24");
+    sim_addr(l, node[CLIENT], "fd00::1/64");
+    sim_addr(l, node[SERVER], "fd00::2/64");
+}
+static void end_of_world(void)
+{
+    int64_t lost = sim_destroy(sim);
+    if (lost)
+        fprintf(stderr, "scenarios: %lld buffers did not come back\n", (long long)lost);
+    exit(lost != 0);
+}
+#endif
+
+/* ---- the trace ---- */
+
+static const char *scenario;
+
+static long told(const char *step, long v)
+{
+    if (v == -1)
+        printf("%s: %s = %s\n", scenario, step, strerrorname_np(errno));
+    else
+        printf("%s: %s = %ld\n", scenario, step, v);
+    return v;
+}
+#define TRY(step, expr) (errno = 0, told(step, (long)(expr)))
+
+static void told_events(const char *step, uint32_t ev)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {{EPOLLIN, " IN"},   {EPOLLOUT, " OUT"}, {EPOLLRDHUP, " RDHUP"}, {EPOLLERR, " ERR"},
+                 {EPOLLHUP, " HUP"}, {EPOLLPRI, " PRI"}, {POLLNVAL, " NVAL"}};
+    printf("%s: %s =", scenario, step);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (ev & names[i].bit)
+            printf("%s", names[i].name);
+    printf("%s\n", ev ? "" : " nothing");
+}
+
+static void told_poll(const char *step, int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
+    int n = NET(poll)(&p, 1, 0);
+    if (n < 0)
+        told(step, -1);
+    else
+        told_events(step, (uint32_t)p.revents);
+}
+
+static void told_so_error(const char *step, int fd)
+{
+    int v = -1;
+    socklen_t len = sizeof(v);
+    if (NET(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &v, &len) < 0)
+        told(step, -1);
+    else
+        printf("%s: %s = %s\n", scenario, step, v ? strerrorname_np(v) : "0");
+}
+
+/* ---- what scenarios begin with ---- */
+
+static uint16_t port = 5000; /* one of its own for each scenario */
+static const int on = 1, off = 0;
+static volatile int negative = -1; /* which the compiler need not know */
+
+static struct sockaddr_in in4(const char *addr, uint16_t p)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(p)};
+    inet_pton(AF_INET, addr, &in.sin_addr);
+    return in;
+}
+
+static struct sockaddr_in6 in6(const char *addr, uint16_t p)
+{
+    struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(p)};
+    inet_pton(AF_INET6, addr, &in.sin6_addr);
+    return in;
+}
+
+static int tcp(int family)
+{
+    int fd = NET(socket)(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        perror("scenarios: socket");
+        exit(1);
+    }
+    return fd;
+}
+
+static int bind4(int fd, uint16_t p)
+{
+    struct sockaddr_in in = in4("0.0.0.0", p);
+    return NET(bind)(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+static int connect4(int fd, uint16_t p)
+{
+    struct sockaddr_in in = in4(server4, p);
+    return NET(connect)(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+static int listener(uint16_t p)
+{
+    side(SERVER);
+    int fd = tcp(AF_INET);
+    if (bind4(fd, p) < 0 || NET(listen)(fd, 5) < 0) {
+        perror("scenarios: listen");
+        exit(1);
+    }
+    return fd;
+}
+
+struct ends {
+    int l, c, s;
+};
+
+static struct ends connected(void)
+{
+    struct ends e = {.l = listener(port)};
+    side(CLIENT);
+    e.c = tcp(AF_INET);
+    connect4(e.c, port);
+    settle();
+    side(SERVER);
+    e.s = NET(accept4)(e.l, NULL, NULL, SOCK_NONBLOCK);
+    if (e.s < 0) {
+        perror("scenarios: accept");
+        exit(1);
+    }
+    side(CLIENT);
+    NET(connect)(e.c, (struct sockaddr *)&(struct sockaddr_in){.sin_family = AF_INET}, 0); /* state settled */
+    return e;
+}
+
+static void disconnect(struct ends e)
+{
+    side(CLIENT);
+    if (e.c >= 0)
+        NET(close)(e.c);
+    settle();
+    side(SERVER);
+    if (e.s >= 0)
+        NET(close)(e.s);
+    NET(close)(e.l);
+    settle();
+}
+
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    NET(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    NET(close)(fd);
+}
+
+/* ---- scenarios ---- */
+
+static void making(void)
+{
+    side(CLIENT);
+    TRY("family 999", NET(socket)(999, SOCK_STREAM, 0));
+    TRY("type 99", NET(socket)(AF_INET, 99, 0));
+    TRY("stream with protocol UDP", NET(socket)(AF_INET, SOCK_STREAM, IPPROTO_UDP));
+    TRY("unknown flag", NET(socket)(AF_INET, SOCK_STREAM | 0x100000, 0));
+    int fd;
+    if (TRY("datagram", (fd = NET(socket)(AF_INET, SOCK_DGRAM, 0)) < 0 ? -1 : 0) == 0)
+        NET(close)(fd);
+    fd = NET(socket)(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    TRY("nonblocking", (NET(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0);
+    TRY("access mode", NET(fcntl)(fd, F_GETFL) & O_ACCMODE);
+    TRY("close on exec", NET(fcntl)(fd, F_GETFD));
+    TRY("close", NET(close)(fd));
+    TRY("close again", NET(close)(fd));
+    TRY("close -1", NET(close)(-1));
+    TRY("read of nothing open", NET(read)(fd, &fd, 1));
+    TRY("listen of nothing open", NET(listen)(fd, 1));
+}
+
+static void binding(void)
+{
+    side(SERVER);
+    int a = tcp(AF_INET), b = tcp(AF_INET);
+    struct sockaddr_in in = in4("0.0.0.0", port), foreign = in4("192.0.2.1", port);
+    struct sockaddr_in6 six = in6("::", port);
+    TRY("short address", NET(bind)(a, (struct sockaddr *)&in, 4));
+    TRY("IPv6 address, IPv4 socket", NET(bind)(a, (struct sockaddr *)&six, sizeof(six)));
+    TRY("address of somebody else", NET(bind)(a, (struct sockaddr *)&foreign, sizeof(foreign)));
+    TRY("first", NET(bind)(a, (struct sockaddr *)&in, sizeof(in)));
+    TRY("twice", NET(bind)(a, (struct sockaddr *)&in, sizeof(in)));
+    TRY("second socket", NET(bind)(b, (struct sockaddr *)&in, sizeof(in)));
+    TRY("listen", NET(listen)(a, 5));
+    TRY("reuse of a listener's",
+        (NET(setsockopt)(b, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), bind4(b, port)));
+    NET(close)(a);
+    TRY("when the first is closed", bind4(b, port));
+    NET(close)(b);
+    a = tcp(AF_INET), b = tcp(AF_INET);
+    NET(setsockopt)(a, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    NET(setsockopt)(b, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    TRY("reuseport first", bind4(a, port));
+    TRY("reuseport second", bind4(b, port));
+    TRY("both listen", NET(listen)(a, 1) | NET(listen)(b, 1));
+    NET(close)(a);
+    NET(close)(b);
+    a = tcp(AF_INET);
+    TRY("any port", bind4(a, 0));
+    socklen_t len = sizeof(in);
+    NET(getsockname)(a, (struct sockaddr *)&in, &len);
+    TRY("got one", in.sin_port != 0);
+    NET(close)(a);
+}
+
+static void listening(void)
+{
+    side(SERVER);
+    int fd = tcp(AF_INET), v = -1;
+    socklen_t len = sizeof(v);
+    TRY("accept before", NET(accept)(fd, NULL, NULL));
+    TRY("acceptconn before", (NET(getsockopt)(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len), v));
+    bind4(fd, port);
+    TRY("listen", NET(listen)(fd, 0));
+    TRY("listen again", NET(listen)(fd, 10));
+    TRY("acceptconn", (NET(getsockopt)(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len), v));
+    TRY("accept of nobody", NET(accept)(fd, NULL, NULL));
+    TRY("accept4 unknown flag", NET(accept4)(fd, NULL, NULL, 1));
+    TRY("read", NET(read)(fd, &v, 1));
+    TRY("write", NET(send)(fd, &v, 1, MSG_NOSIGNAL));
+    TRY("connect", connect4(fd, port + 1));
+    told_poll("poll", fd);
+    NET(close)(fd);
+    fd = tcp(AF_INET);
+    TRY("unbound", NET(listen)(fd, 1));
+    NET(close)(fd);
+    struct ends e = connected();
+    TRY("of a connection", NET(listen)(e.c, 1));
+    disconnect(e);
+}
+
+static void accepting(void)
+{
+    int l = listener(port), fd;
+    struct sockaddr_in in;
+    socklen_t len = sizeof(in);
+    side(CLIENT);
+    int c = tcp(AF_INET);
+    connect4(c, port);
+    settle();
+    side(SERVER);
+    told_poll("poll", l);
+    fd = NET(accept)(l, (struct sockaddr *)&in, &len);
+    TRY("address length", len);
+    TRY("family", in.sin_family);
+    TRY("flags are not inherited", NET(fcntl)(fd, F_GETFL) & O_NONBLOCK);
+    TRY("peer's port", in.sin_port != 0);
+    NET(close)(fd);
+    side(CLIENT);
+    NET(close)(c);
+    settle();
+    /* Reset before it is accepted. */
+    c = tcp(AF_INET);
+    connect4(c, port);
+    settle();
+    reset(c);
+    settle();
+    side(SERVER);
+    told_poll("poll after a reset", l);
+    if (TRY("accept after a reset", (fd = NET(accept4)(l, NULL, NULL, SOCK_NONBLOCK)) < 0 ? -1 : 0) == 0) {
+        TRY("read of it", NET(read)(fd, &in, 1));
+        NET(close)(fd);
+    }
+    NET(close)(l);
+}
+
+static void connecting(void)
+{
+    struct sockaddr_in in = in4(server4, port);
+    struct sockaddr_in6 six = in6(server6, port);
+    side(CLIENT);
+    int fd = tcp(AF_INET);
+    char byte = 0;
+    told_poll("poll of a fresh socket", fd);
+    TRY("short address", NET(connect)(fd, (struct sockaddr *)&in, 4));
+    TRY("IPv6 address, IPv4 socket", NET(connect)(fd, (struct sockaddr *)&six, sizeof(six)));
+    TRY("read before", NET(read)(fd, &byte, 1));
+    TRY("send before", NET(send)(fd, &byte, 1, MSG_NOSIGNAL));
+    TRY("shutdown before", NET(shutdown)(fd, SHUT_WR));
+    TRY("refused", connect4(fd, port));
+    settle();
+    told_poll("poll when refused", fd);
+    told_so_error("error", fd);
+    told_so_error("error again", fd);
+    told_poll("poll after", fd);
+    NET(close)(fd);
+    fd = tcp(AF_INET);
+    connect4(fd, port);
+    settle();
+    TRY("read when refused", NET(read)(fd, &byte, 1));
+    TRY("read again", NET(read)(fd, &byte, 1));
+    TRY("send again", NET(send)(fd, &byte, 1, MSG_NOSIGNAL));
+    NET(close)(fd);
+    fd = tcp(AF_INET);
+    connect4(fd, port);
+    settle();
+    TRY("connect when refused", connect4(fd, port));
+    NET(close)(fd);
+    int l = listener(port);
+    side(CLIENT);
+    fd = tcp(AF_INET);
+    TRY("first", connect4(fd, port));
+    settle();
+    told_poll("poll", fd);
+    told_so_error("no error", fd);
+    TRY("second", connect4(fd, port));
+    TRY("third", connect4(fd, port));
+    NET(close)(fd);
+    side(SERVER);
+    NET(close)(l);
+    settle();
+}
+
+static void naming(void)
+{
+    side(CLIENT);
+    int fd = tcp(AF_INET);
+    struct sockaddr_in in = {0};
+    socklen_t len = sizeof(in);
+    TRY("peer before", NET(getpeername)(fd, (struct sockaddr *)&in, &len));
+    TRY("self before", NET(getsockname)(fd, (struct sockaddr *)&in, &len));
+    TRY("self is any", in.sin_addr.s_addr == 0 && in.sin_port == 0 && in.sin_family == AF_INET);
+    NET(close)(fd);
+    struct ends e = connected();
+    memset(&in, 0, sizeof(in));
+    len = sizeof(in);
+    TRY("peer", NET(getpeername)(e.c, (struct sockaddr *)&in, &len));
+    TRY("peer's port", ntohs(in.sin_port) == port);
+    len = 4;
+    memset(&in, 0xff, sizeof(in));
+    TRY("short", NET(getpeername)(e.c, (struct sockaddr *)&in, &len));
+    TRY("length said", len);
+    TRY("not written behind", in.sin_addr.s_addr == 0xffffffff);
+    len = (socklen_t)-1;
+    TRY("negative", NET(getpeername)(e.c, (struct sockaddr *)&in, &len));
+    disconnect(e);
+}
+
+static void transferring(void)
+{
+    struct ends e = connected();
+    char buf[64] = {0};
+    int n = -1;
+    side(CLIENT);
+    TRY("write", NET(write)(e.c, "0123456789", 10));
+    TRY("write of nothing", NET(write)(e.c, "", 0));
+    settle();
+    TRY("unacked", (NET(ioctl)(e.c, TIOCOUTQ, &n), n));
+    side(SERVER);
+    TRY("FIONREAD", (NET(ioctl)(e.s, FIONREAD, &n), n));
+    TRY("read of nothing", NET(read)(e.s, buf, 0));
+    TRY("peek", NET(recv)(e.s, buf, 4, MSG_PEEK));
+    TRY("read", NET(read)(e.s, buf, 4));
+    TRY("bytes", memcmp(buf, "0123", 4) == 0);
+    struct iovec iov[3] = {{buf, 2}, {buf + 2, 0}, {buf + 2, 60}};
+    TRY("readv", NET(readv)(e.s, iov, 3));
+    TRY("bytes of it", memcmp(buf, "456789", 6) == 0);
+    TRY("empty", NET(read)(e.s, buf, 4));
+    TRY("empty peek", NET(recv)(e.s, buf, 4, MSG_PEEK));
+    TRY("readv of -1 pieces", NET(readv)(e.s, iov, negative));
+    struct iovec out[2] = {{"abc", 3}, {"defg", 4}};
+    struct msghdr msg = {.msg_iov = out, .msg_iovlen = 2};
+    TRY("writev", NET(writev)(e.s, out, 2));
+    TRY("sendmsg", NET(sendmsg)(e.s, &msg, MSG_NOSIGNAL));
+    settle();
+    side(CLIENT);
+    TRY("trunc throws away", NET(recv)(e.c, NULL, 3, MSG_TRUNC));
+    iov[0] = (struct iovec){buf, 64};
+    msg = (struct msghdr){.msg_iov = iov, .msg_iovlen = 1, .msg_flags = -1};
+    TRY("recvmsg", NET(recvmsg)(e.c, &msg, 0));
+    TRY("flags", msg.msg_flags);
+    TRY("bytes of that", memcmp(buf, "defgabcdefg", 11) == 0);
+    TRY("waitall, nonblocking", NET(recv)(e.c, buf, 5, MSG_WAITALL));
+    NET(fcntl)(e.c, F_SETFL, 0);
+    TRY("dontwait", NET(recv)(e.c, buf, 5, MSG_DONTWAIT));
+    TRY("sendto the connected", NET(sendto)(e.c, "x", 1, 0, NULL, 0));
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    settle();
+    side(SERVER);
+    TRY("recvfrom", NET(recvfrom)(e.s, buf, 9, 0, (struct sockaddr *)&from, &len));
+    TRY("out of band", NET(send)(e.s, "u", 1, MSG_OOB) >= 0);
+    disconnect(e);
+}
+
+static void filling(void)
+{
+    struct ends e = connected();
+    static char big[1 << 20];
+    ssize_t n, sent = 0, got = 0;
+    side(CLIENT);
+    while ((n = NET(send)(e.c, big, sizeof(big), 0)) > 0)
+        sent += n;
+    TRY("in the end", n);
+    told_poll("poll when full", e.c);
+    for (int i = 0; i < 1000 && got < sent; i++) {
+        side(SERVER);
+        while ((n = NET(read)(e.s, big, sizeof(big))) > 0)
+            got += n;
+        settle();
+    }
+    TRY("all came", got == sent);
+    side(CLIENT);
+    told_poll("poll when drained", e.c);
+    disconnect(e);
+}
+
+static void half_closing(void)
+{
+    struct ends e = connected();
+    char buf[16];
+    side(CLIENT);
+    TRY("bad how", NET(shutdown)(e.c, 9));
+    NET(write)(e.c, "last", 4);
+    TRY("shutdown", NET(shutdown)(e.c, SHUT_WR));
+    TRY("shutdown again", NET(shutdown)(e.c, SHUT_WR));
+    TRY("write after", NET(send)(e.c, "x", 1, MSG_NOSIGNAL));
+    settle();
+    told_poll("poll of who closed", e.c);
+    side(SERVER);
+    told_poll("poll of who heard", e.s);
+    TRY("read", NET(read)(e.s, buf, sizeof(buf)));
+    TRY("end", NET(read)(e.s, buf, sizeof(buf)));
+    TRY("end again", NET(read)(e.s, buf, sizeof(buf)));
+    told_poll("poll at the end", e.s);
+    TRY("answer", NET(write)(e.s, "reply", 5));
+    settle();
+    side(CLIENT);
+    TRY("read the answer", NET(read)(e.c, buf, sizeof(buf)));
+    TRY("no more yet", NET(read)(e.c, buf, sizeof(buf)));
+    side(SERVER);
+    TRY("other side", NET(shutdown)(e.s, SHUT_WR));
+    settle();
+    told_poll("server's poll", e.s);
+    side(CLIENT);
+    told_poll("client's poll", e.c);
+    TRY("client's end", NET(read)(e.c, buf, sizeof(buf)));
+    TRY("peer's name then", NET(getpeername)(e.c, (struct sockaddr *)buf, &(socklen_t){sizeof(buf)}));
+    disconnect(e);
+}
+
+static void not_reading(void)
+{
+    struct ends e = connected();
+    char buf[16];
+    side(SERVER);
+    TRY("shutdown", NET(shutdown)(e.s, SHUT_RD));
+    told_poll("poll", e.s);
+    TRY("read", NET(read)(e.s, buf, sizeof(buf)));
+    TRY("write still goes", NET(write)(e.s, "w", 1));
+    settle();
+    side(CLIENT);
+    TRY("which arrives", NET(read)(e.c, buf, sizeof(buf)));
+    disconnect(e);
+}
+
+static void after_reset(struct ends e)
+{
+    char byte = 0;
+    settle();
+    side(CLIENT);
+    told_poll("poll", e.c);
+    TRY("read", NET(read)(e.c, &byte, 1));
+    TRY("read again", NET(read)(e.c, &byte, 1));
+    told_so_error("error", e.c);
+    TRY("write", NET(send)(e.c, &byte, 1, MSG_NOSIGNAL));
+    TRY("write again", NET(send)(e.c, &byte, 1, MSG_NOSIGNAL));
+    told_poll("poll after", e.c);
+    TRY("peer's name", NET(getpeername)(e.c, NULL, NULL) < 0);
+    disconnect(e);
+}
+
+static void resetting(void)
+{
+    struct ends e = connected();
+    side(SERVER);
+    reset(e.s);
+    e.s = -1;
+    after_reset(e);
+}
+
+static void resetting_with_data(void)
+{
+    struct ends e = connected();
+    char buf[16];
+    side(SERVER);
+    NET(write)(e.s, "data", 4);
+    settle();
+    reset(e.s);
+    e.s = -1;
+    settle();
+    side(CLIENT);
+    told_poll("poll", e.c);
+    TRY("read", NET(read)(e.c, buf, sizeof(buf)));
+    TRY("read again", NET(read)(e.c, buf, sizeof(buf)));
+    disconnect(e);
+}
+
+static void closing_unread(void)
+{
+    struct ends e = connected();
+    side(CLIENT);
+    NET(write)(e.c, "unread", 6);
+    settle();
+    side(SERVER);
+    NET(close)(e.s);
+    e.s = -1;
+    after_reset(e);
+}
+
+static void error_by_getsockopt(void)
+{
+    struct ends e = connected();
+    char byte;
+    side(SERVER);
+    reset(e.s);
+    e.s = -1;
+    settle();
+    side(CLIENT);
+    told_so_error("error", e.c);
+    told_so_error("error again", e.c);
+    TRY("read", NET(read)(e.c, &byte, 1));
+    disconnect(e);
+}
+
+static void writing_to_the_gone(void)
+{
+    struct ends e = connected();
+    char byte = 0;
+    side(SERVER);
+    NET(close)(e.s);
+    e.s = -1;
+    settle();
+    side(CLIENT);
+    told_poll("poll", e.c);
+    TRY("read", NET(read)(e.c, &byte, 1));
+    TRY("write", NET(send)(e.c, &byte, 1, MSG_NOSIGNAL));
+    settle();
+    told_poll("poll when reset", e.c);
+    TRY("write when reset", NET(send)(e.c, &byte, 1, MSG_NOSIGNAL));
+    told_so_error("error", e.c);
+    disconnect(e);
+}
+
+static void time_wait(void)
+{
+    struct ends e = connected();
+    side(SERVER);
+    NET(close)(e.s); /* first: TIME-WAIT is here */
+    settle();
+    side(CLIENT);
+    NET(close)(e.c);
+    settle();
+    side(SERVER);
+    NET(close)(e.l);
+    int fd = tcp(AF_INET);
+    TRY("bind", bind4(fd, port));
+    NET(setsockopt)(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    TRY("bind with reuse", bind4(fd, port));
+    TRY("listen", NET(listen)(fd, 1));
+    NET(close)(fd);
+}
+
+static void set_and_get(int fd, const char *name, int level, int opt, int v)
+{
+    char step[64];
+    int got = -1;
+    socklen_t len = sizeof(got);
+    snprintf(step, sizeof(step), "%s to %d", name, v);
+    if (TRY(step, NET(setsockopt)(fd, level, opt, &v, sizeof(v))) < 0)
+        return;
+    snprintf(step, sizeof(step), "%s after %d", name, v);
+    if (NET(getsockopt)(fd, level, opt, &got, &len) < 0)
+        told(step, -1);
+    else
+        printf("%s: %s = %d (%u bytes)\n", scenario, step, got, (unsigned)len);
+}
+
+static void options(void)
+{
+    static const struct {
+        const char *name;
+        int level, opt, values[4]; /* increasing, then 0 or -1 or none */
+    } all[] = {
+        {"SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, {0, 1, 2, -1}},
+        {"SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT, {0, 1, 2, -1}},
+        {"SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE, {0, 1, 2, -1}},
+        {"SO_RCVLOWAT", SOL_SOCKET, SO_RCVLOWAT, {0, 1, 100}},
+        {"SO_ERROR", SOL_SOCKET, SO_ERROR, {0, 1}},
+        {"SO_TYPE", SOL_SOCKET, SO_TYPE, {0, 1}},
+        {"SO_DOMAIN", SOL_SOCKET, SO_DOMAIN, {0, 1}},
+        {"SO_ACCEPTCONN", SOL_SOCKET, SO_ACCEPTCONN, {0, 1}},
+        {"socket option 9999", SOL_SOCKET, 9999, {0, 1}},
+        {"TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY, {0, 1, 2, -1}},
+        {"TCP_CORK", IPPROTO_TCP, TCP_CORK, {0, 1, 2}},
+        {"TCP_MAXSEG", IPPROTO_TCP, TCP_MAXSEG, {1, 1000, 0, 100000}},
+        {"TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE, {1, 32767, 0, 32768}},
+        {"TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL, {1, 32767, 0, 32768}},
+        {"TCP_KEEPCNT", IPPROTO_TCP, TCP_KEEPCNT, {1, 127, 0, 128}},
+        {"TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT, {0, 5000, 1, -1}},
+        {"TCP_INFO", IPPROTO_TCP, TCP_INFO, {0, 1}},
+        {"tcp option 9999", IPPROTO_TCP, 9999, {0, 1}},
+        {"IP_TOS", IPPROTO_IP, IP_TOS, {0, 0x10, 0xfc, 256}},
+        {"IP_TTL", IPPROTO_IP, IP_TTL, {1, 255, 0, 256}},
+        {"ip option 9999", IPPROTO_IP, 9999, {0, 1}},
+        {"level 9999", 9999, 1, {0, 1}},
+    };
+    side(CLIENT);
+    int fd = tcp(AF_INET), v = 1;
+    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        for (unsigned k = 0; k < 4 && (k < 2 || all[i].values[k] != 0 || all[i].values[0] != 0); k++)
+            set_and_get(fd, all[i].name, all[i].level, all[i].opt, all[i].values[k]);
+    TRY("too short", NET(setsockopt)(fd, SOL_SOCKET, SO_KEEPALIVE, &v, 1));
+    TRY("too short for TCP", NET(setsockopt)(fd, IPPROTO_TCP, TCP_NODELAY, &v, 1));
+    char longer[16] = {1};
+    TRY("longer than needed", NET(setsockopt)(fd, SOL_SOCKET, SO_KEEPALIVE, longer, sizeof(longer)));
+    socklen_t len = 1;
+    TRY("got into one byte", NET(getsockopt)(fd, SOL_SOCKET, SO_KEEPALIVE, longer, &len));
+    TRY("length of it", len);
+    len = (socklen_t)-1;
+    TRY("got into -1 bytes", NET(getsockopt)(fd, SOL_SOCKET, SO_KEEPALIVE, longer, &len));
+    struct linger lin = {1, 5}, back = {0};
+    len = sizeof(back);
+    TRY("SO_LINGER", NET(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &lin, sizeof(lin)));
+    NET(getsockopt)(fd, SOL_SOCKET, SO_LINGER, &back, &len);
+    TRY("linger time", back.l_onoff * 100 + back.l_linger);
+    TRY("SO_LINGER short", NET(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &lin, 4));
+    char cc[16] = "newreno";
+    TRY("TCP_CONGESTION of nobody", NET(setsockopt)(fd, IPPROTO_TCP, TCP_CONGESTION, "nobody", 6));
+    len = sizeof(cc);
+    TRY("TCP_CONGESTION", NET(getsockopt)(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &len));
+    NET(close)(fd);
+    fd = tcp(AF_INET6);
+    set_and_get(fd, "IPV6_V6ONLY", IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_and_get(fd, "IPV6_V6ONLY", IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    set_and_get(fd, "IPV6_TCLASS", IPPROTO_IPV6, IPV6_TCLASS, 0x20);
+    set_and_get(fd, "IPV6_TCLASS", IPPROTO_IPV6, IPV6_TCLASS, 256);
+    set_and_get(fd, "IPV6_TCLASS", IPPROTO_IPV6, IPV6_TCLASS, -1);
+    set_and_get(fd, "IPV6_UNICAST_HOPS", IPPROTO_IPV6, IPV6_UNICAST_HOPS, 7);
+    set_and_get(fd, "IPV6_UNICAST_HOPS", IPPROTO_IPV6, IPV6_UNICAST_HOPS, 256);
+    NET(close)(fd);
+}
+
+static void dual_stack(void)
+{
+    side(SERVER);
+    int six = tcp(AF_INET6), four = tcp(AF_INET), fd;
+    struct sockaddr_in6 in = in6("::", port), from;
+    NET(setsockopt)(six, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    TRY("bind", NET(bind)(six, (struct sockaddr *)&in, sizeof(in)));
+    TRY("v6only when bound", NET(setsockopt)(six, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+    TRY("listen", NET(listen)(six, 5));
+    TRY("IPv4 beside it", bind4(four, port));
+    side(CLIENT);
+    int c = tcp(AF_INET);
+    connect4(c, port);
+    settle();
+    side(SERVER);
+    socklen_t len = sizeof(from);
+    fd = NET(accept4)(six, (struct sockaddr *)&from, &len, SOCK_NONBLOCK);
+    TRY("family of an IPv4 peer", from.sin6_family);
+    TRY("mapped", IN6_IS_ADDR_V4MAPPED(&from.sin6_addr));
+    NET(close)(fd);
+    NET(close)(six);
+    side(CLIENT);
+    NET(close)(c);
+    settle();
+    side(SERVER);
+    six = tcp(AF_INET6);
+    in = in6("::", port + 500);
+    NET(setsockopt)(six, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    TRY("only IPv6", NET(bind)(six, (struct sockaddr *)&in, sizeof(in)) | NET(listen)(six, 5));
+    TRY("IPv4 beside that", bind4(four, port + 500));
+    side(CLIENT);
+    c = tcp(AF_INET6);
+    in = in6(server6, port + 500);
+    TRY("connect by IPv6", NET(connect)(c, (struct sockaddr *)&in, sizeof(in)));
+    settle();
+    told_poll("connected", c);
+    NET(close)(c);
+    c = tcp(AF_INET6);
+    in = in6("::ffff:192.0.2.1", 1);
+    NET(setsockopt)(c, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    TRY("mapped address, only IPv6", NET(connect)(c, (struct sockaddr *)&in, sizeof(in)));
+    NET(close)(c);
+    side(SERVER);
+    NET(close)(six);
+    NET(close)(four);
+    settle();
+}
+
+static void told_wait(const char *step, int ep)
+{
+    struct epoll_event ev[8];
+    int n = NET(epoll_wait)(ep, ev, 8, 0);
+    if (n <= 0)
+        told(step, n);
+    else
+        told_events(step, ev[0].events);
+}
+
+static int watch(int ep, int op, int fd, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.fd = fd};
+    return NET(epoll_ctl)(ep, op, fd, &ev);
+}
+
+static void epoll_errors(void)
+{
+    side(CLIENT);
+    int ep = NET(epoll_create1)(0), fd = tcp(AF_INET);
+    struct epoll_event ev[4];
+    TRY("create of 0", NET(epoll_create)(0));
+    TRY("create1 with an unknown flag", NET(epoll_create1)(1));
+    TRY("add", watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN));
+    TRY("add again", watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN));
+    TRY("mod", watch(ep, EPOLL_CTL_MOD, fd, EPOLLOUT));
+    TRY("del", watch(ep, EPOLL_CTL_DEL, fd, 0));
+    TRY("del again", watch(ep, EPOLL_CTL_DEL, fd, 0));
+    TRY("mod of nothing", watch(ep, EPOLL_CTL_MOD, fd, EPOLLIN));
+    TRY("unknown operation", watch(ep, 77, fd, EPOLLIN));
+    TRY("itself", watch(ep, EPOLL_CTL_ADD, ep, EPOLLIN));
+    TRY("bad descriptor", watch(ep, EPOLL_CTL_ADD, 987654, EPOLLIN));
+    TRY("of no epoll", watch(fd, EPOLL_CTL_ADD, ep, EPOLLIN));
+    TRY("no room", NET(epoll_wait)(ep, ev, 0, 0));
+    TRY("negative room", NET(epoll_wait)(ep, ev, negative, 0));
+    TRY("wait of no epoll", NET(epoll_wait)(fd, ev, 4, 0));
+    TRY("nothing there", NET(epoll_wait)(ep, ev, 4, 0));
+    watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT);
+    told_wait("a fresh socket", ep);
+    NET(close)(fd);
+    told_wait("closed is forgotten", ep);
+    TRY("read", NET(read)(ep, ev, 1));
+    NET(close)(ep);
+}
+
+static void epoll_level(void)
+{
+    struct ends e = connected();
+    char buf[8];
+    side(SERVER);
+    int ep = NET(epoll_create1)(0);
+    watch(ep, EPOLL_CTL_ADD, e.s, EPOLLIN);
+    told_wait("nothing", ep);
+    side(CLIENT);
+    NET(write)(e.c, "abcd", 4);
+    settle();
+    side(SERVER);
+    told_wait("data", ep);
+    told_wait("still", ep);
+    NET(read)(e.s, buf, 2);
+    told_wait("half is read", ep);
+    NET(read)(e.s, buf, 2);
+    told_wait("all is read", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLOUT);
+    told_wait("space", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, 0);
+    told_wait("asked for nothing", ep);
+    side(CLIENT);
+    NET(shutdown)(e.c, SHUT_WR);
+    settle();
+    side(SERVER);
+    told_wait("nothing of a half close", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLRDHUP);
+    told_wait("half close", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+    told_wait("all of it", ep);
+    NET(close)(ep);
+    disconnect(e);
+}
+
+static void epoll_edge(void)
+{
+    struct ends e = connected();
+    char buf[8];
+    side(SERVER);
+    int ep = NET(epoll_create1)(0);
+    watch(ep, EPOLL_CTL_ADD, e.s, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    told_wait("at first", ep);
+    told_wait("then", ep);
+    side(CLIENT);
+    NET(write)(e.c, "abcd", 4);
+    settle();
+    side(SERVER);
+    told_wait("data", ep);
+    told_wait("not again", ep);
+    NET(read)(e.s, buf, 2);
+    told_wait("half is read", ep);
+    side(CLIENT);
+    NET(write)(e.c, "ef", 2);
+    settle();
+    side(SERVER);
+    told_wait("more data", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLIN | EPOLLET);
+    told_wait("mod tells again", ep);
+    told_wait("once", ep);
+    side(CLIENT);
+    NET(close)(e.c);
+    e.c = -1;
+    settle();
+    side(SERVER);
+    told_wait("closed", ep);
+    told_wait("told once", ep);
+    NET(close)(ep);
+    disconnect(e);
+}
+
+static void epoll_oneshot(void)
+{
+    struct ends e = connected();
+    side(SERVER);
+    int ep = NET(epoll_create1)(0);
+    watch(ep, EPOLL_CTL_ADD, e.s, EPOLLIN | EPOLLONESHOT);
+    side(CLIENT);
+    NET(write)(e.c, "ab", 2);
+    settle();
+    side(SERVER);
+    told_wait("first", ep);
+    told_wait("disarmed", ep);
+    side(CLIENT);
+    NET(write)(e.c, "cd", 2);
+    settle();
+    side(SERVER);
+    told_wait("more data, disarmed", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLIN | EPOLLONESHOT);
+    told_wait("armed again", ep);
+    side(CLIENT);
+    reset(e.c);
+    e.c = -1;
+    settle();
+    side(SERVER);
+    told_wait("reset, disarmed", ep);
+    watch(ep, EPOLL_CTL_MOD, e.s, EPOLLIN | EPOLLONESHOT);
+    told_wait("reset, armed", ep);
+    NET(close)(ep);
+    disconnect(e);
+}
+
+static void epoll_nested(void)
+{
+    struct ends e = connected();
+    side(SERVER);
+    int inner = NET(epoll_create1)(0), outer = NET(epoll_create1)(0);
+    TRY("inner", watch(inner, EPOLL_CTL_ADD, e.s, EPOLLIN));
+    TRY("outer", watch(outer, EPOLL_CTL_ADD, inner, EPOLLIN));
+    TRY("a ring", watch(inner, EPOLL_CTL_ADD, outer, EPOLLIN));
+    told_wait("nothing", outer);
+    side(CLIENT);
+    NET(write)(e.c, "ab", 2);
+    settle();
+    side(SERVER);
+    told_wait("through the outer", outer);
+    told_poll("poll of an epoll", inner);
+    told_wait("at the inner", inner);
+    NET(close)(inner);
+    told_wait("the inner closed", outer);
+    NET(close)(outer);
+    disconnect(e);
+}
+
+static void polling(void)
+{
+    struct ends e = connected();
+    side(SERVER);
+    struct pollfd p[3] = {
+        {.fd = e.s, .events = POLLIN}, {.fd = -5, .events = POLLIN}, {.fd = 987654, .events = POLLIN}};
+    TRY("count", NET(poll)(p, 3, 0));
+    told_events("connection", (uint32_t)p[0].revents);
+    told_events("negative", (uint32_t)p[1].revents);
+    told_events("not open", (uint32_t)p[2].revents);
+    TRY("nobody", NET(poll)(NULL, 0, 0));
+    disconnect(e);
+}
+
+static void low_water(void)
+{
+    struct ends e = connected();
+    int v = 4;
+    side(SERVER);
+    NET(setsockopt)(e.s, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v));
+    side(CLIENT);
+    NET(write)(e.c, "abc", 3);
+    settle();
+    side(SERVER);
+    told_poll("under the mark", e.s);
+    side(CLIENT);
+    NET(write)(e.c, "d", 1);
+    settle();
+    side(SERVER);
+    told_poll("at the mark", e.s);
+    side(CLIENT);
+    NET(shutdown)(e.c, SHUT_WR);
+    settle();
+    char buf[8];
+    side(SERVER);
+    NET(read)(e.s, buf, 3);
+    told_poll("under it at the end", e.s);
+    disconnect(e);
+}
+
+static void duplicating(void)
+{
+    struct ends e = connected();
+    char buf[8];
+    side(SERVER);
+    int d = NET(dup)(e.s);
+    TRY("dup", d >= 0 && d != e.s);
+    TRY("dup of nothing open", NET(dup)(987654));
+    TRY("close the first", NET(close)(e.s));
+    side(CLIENT);
+    NET(write)(e.c, "ab", 2);
+    settle();
+    side(SERVER);
+    TRY("read by the second", NET(read)(d, buf, 8));
+    e.s = d;
+    disconnect(e);
+}
+
+static void controlling(void)
+{
+    side(CLIENT);
+    int fd = NET(socket)(AF_INET, SOCK_STREAM, 0), v = 1, n = 7;
+    TRY("unknown request", NET(ioctl)(fd, 0x12345678, &v));
+    TRY("FIONBIO", NET(ioctl)(fd, FIONBIO, &v));
+    TRY("now nonblocking", (NET(fcntl)(fd, F_GETFL) & O_NONBLOCK) != 0);
+    TRY("F_SETFL", NET(fcntl)(fd, F_SETFL, 0));
+    TRY("now blocking", NET(fcntl)(fd, F_GETFL) & O_NONBLOCK);
+    TRY("F_SETFD", NET(fcntl)(fd, F_SETFD, FD_CLOEXEC));
+    TRY("F_GETFD", NET(fcntl)(fd, F_GETFD));
+    TRY("unknown command", NET(fcntl)(fd, 9999, 0));
+    TRY("FIONREAD of no connection", (NET(ioctl)(fd, FIONREAD, &n), n));
+    NET(close)(fd);
+}
+
+static void full_backlog(void)
+{
+    side(SERVER);
+    int l = tcp(AF_INET), c[6], ok = 0;
+    bind4(l, port);
+    NET(listen)(l, 2);
+    side(CLIENT);
+    for (int i = 0; i < 6; i++) {
+        c[i] = tcp(AF_INET);
+        connect4(c[i], port);
+    }
+    settle();
+    side(SERVER);
+    int fd;
+    while ((fd = NET(accept4)(l, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        ok++;
+        NET(close)(fd);
+    }
+    TRY("accepted at once", ok);
+    NET(close)(l);
+    side(CLIENT);
+    for (int i = 0; i < 6; i++)
+        NET(close)(c[i]);
+    settle();
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} scenarios[] = {
+    {"making", making},
+    {"binding", binding},
+    {"listening", listening},
+    {"accepting", accepting},
+    {"connecting", connecting},
+    {"naming", naming},
+    {"transferring", transferring},
+    {"filling", filling},
+    {"half closing", half_closing},
+    {"not reading", not_reading},
+    {"resetting", resetting},
+    {"resetting with data", resetting_with_data},
+    {"closing unread", closing_unread},
+    {"error by getsockopt", error_by_getsockopt},
+    {"writing to the gone", writing_to_the_gone},
+    {"time wait", time_wait},
+    {"options", options},
+    {"dual stack", dual_stack},
+    {"epoll errors", epoll_errors},
+    {"epoll level", epoll_level},
+    {"epoll edge", epoll_edge},
+    {"epoll oneshot", epoll_oneshot},
+    {"epoll nested", epoll_nested},
+    {"polling", polling},
+    {"low water", low_water},
+    {"duplicating", duplicating},
+    {"controlling", controlling},
+    {"full backlog", full_backlog},
+};
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    world();
+    for (unsigned i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+        port++;
+        scenario = scenarios[i].name;
+        scenarios[i].run();
+        fflush(stdout);
+    }
+    end_of_world();
+    return 0;
+}
