@@ -18,27 +18,24 @@ const struct tls_backend *tls_backend_find(const char *name, size_t len)
     return NULL;
 }
 
-/* How many of ops from the first on have its backend. */
-static unsigned same_backend(struct tls_op **ops, unsigned n)
+/* How many of ops from the first on have its backend and direction. */
+static unsigned same_kind(struct tls_op **ops, unsigned n)
 {
+    const struct tls_session *first = ops[0]->s;
     unsigned same = 1;
-    while (same < n && ops[same]->s->backend == ops[0]->s->backend)
+    while (same < n && ops[same]->s->backend == first->backend && ops[same]->s->receive == first->receive)
         same++;
     return same;
 }
 
-void tls_seal(struct tls_op **ops, unsigned n)
+void tls_work(struct tls_op **ops, unsigned n)
 {
     for (unsigned some; n > 0; ops += some, n -= some) {
-        some = same_backend(ops, n);
-        ops[0]->s->backend->seal(ops, some);
-    }
-}
-
-void tls_open(struct tls_op **ops, unsigned n)
-{
-    for (unsigned some; n > 0; ops += some, n -= some) {
-        some = same_backend(ops, n);
-        ops[0]->s->backend->open(ops, some);
+        const struct tls_session *s = ops[0]->s;
+        some = same_kind(ops, n);
+        if (s->receive)
+            s->backend->open(ops, some);
+        else
+            s->backend->seal(ops, some);
     }
 }

@@ -85,8 +85,10 @@ static const struct sysctl_oid oids[] = {
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rx_bytes", struct tls_layer, stats.rx_bytes, "bytes",
                        "their payload"),
     SYSCTL_OID_GAUGE("kern.ipc.tls.stats.active", struct tls_layer, stats.active, "sessions", "sessions now"),
-    SYSCTL_OID_GAUGE("kern.ipc.tls.stats.sw_tx_inqueue", struct tls_layer, stats.inqueue, "records",
-                     "records at the workers now"),
+    SYSCTL_OID_GAUGE("kern.ipc.tls.stats.sw_tx_inqueue", struct tls_layer, stats.tx_inqueue, "records",
+                     "records at the workers now, to be sealed"),
+    SYSCTL_OID_GAUGE("kern.ipc.tls.stats.sw_rx_inqueue", struct tls_layer, stats.rx_inqueue, "records",
+                     "records at the workers now, to be opened"),
     SYSCTL_OID_GAUGE("kern.ipc.tls.stats.threads", struct tls_layer, stats.threads, "threads",
                      "worker threads"),
     SYSCTL_OID_GAUGE("kern.ipc.tls.sw.gcm", struct tls_layer, stats.suites[TLS_SUITE_GCM], "sessions",
@@ -106,7 +108,7 @@ static unsigned completions(struct engine *e, void *arg)
         return 0;
     unsigned n = l->ops->reap(l->workers);
     if (!TAILQ_EMPTY(&l->starved))
-        tls_tx_feed(l);
+        tls_feed(l);
     l->ops->flush(l->workers);
     return n;
 }
@@ -152,7 +154,7 @@ void tls_quiesce(struct engine *e)
         return;
     l->ops->destroy(l->workers);
     l->workers = NULL;
-    tls_tx_feed(l); /* by the engine itself */
+    tls_feed(l); /* by the engine itself */
 }
 
 void tls_destroy(struct engine *e)

@@ -121,6 +121,5 @@ const struct tls_backend *tls_backend_find(const char *name, size_t len);
 /* All names, best first, blanks between. */
 extern const char tls_backend_names[];
 
-/* Seals or opens a batch of any sessions, each by its backend. */
-void tls_seal(struct tls_op **ops, unsigned n);
-void tls_open(struct tls_op **ops, unsigned n);
+/* Seals or opens (as their sessions do) a batch of any sessions, each by its backend. */
+void tls_work(struct tls_op **ops, unsigned n);

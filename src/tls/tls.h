@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/queue.h"
 #include "tcp/tcp.h"
+#include "tls/flow.h"
 #include "tls/session.h"
 
 struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
@@ -23,7 +24,7 @@ struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
 struct tls_stats {
     uint64_t enable_calls, offload_total, failed_crypto, corrupted_records, rekeys_tx, rekeys_rx;
     uint64_t tx_records, tx_bytes, tx_inline, rx_records, rx_bytes;
-    uint32_t active, inqueue, threads, suites[TLS_SUITES];
+    uint32_t active, tx_inqueue, rx_inqueue, threads, suites[TLS_SUITES];
 };
 
 struct tls_buffer;
@@ -36,23 +37,22 @@ struct tls_buffers {
 #define TLS_BUFFER_SIZES 3
 
 struct tls_worker_ops;
-struct tls_tx;
-TAILQ_HEAD(tls_tx_list, tls_tx);
 struct tls_layer {
     struct engine *e;
     struct tls_params params;
     struct tls_stats stats;
     struct tls_keystore *keys;
     struct siphash_key iv_secret;
-    struct pool records, txs, rxs;
+    struct pool records, txs, rx_records, rxs;
     struct tls_buffers buffers[TLS_BUFFER_SIZES];
     const struct tls_worker_ops *ops; /* NULL: no workers (yet) */
     struct tls_workers *workers;
     bool workers_tried;
     uint32_t next_worker;
-    uint32_t under_way;         /* records at the workers */
-    uint64_t bytes_under_way;   /* their payload */
-    struct tls_tx_list starved; /* wait because engine_bytes or a ring is full */
+    uint32_t under_way;           /* records at the workers */
+    uint64_t bytes_under_way;     /* their bytes */
+    struct tls_flow_list starved; /* wait because engine_bytes or a ring is full */
+    uint32_t n_starved;
 };
 
 int tls_create(struct engine *e);
@@ -82,32 +82,24 @@ void tls_buffer_put(struct tls_layer *l, uint8_t *buf, uint8_t which, rte_iova_t
  * the payload lies there already, or where the owner of src keeps it until src_done.
  */
 struct tls_record {
-    TAILQ_ENTRY(tls_record) link; /* in its connection's queue */
-    struct tls_op op;
+    struct tls_job job; /* first */
     struct iovec src;
-    struct tls_tx *tx;
     struct extent *x; /* NULL: the send buffer has let go of it */
     uint8_t *buf;
     rte_iova_t iova;
     uint8_t which;
-    bool has_data, queued, under_way;
+    bool has_data, queued;
     void (*src_done)(void *arg); /* the payload is needed no more; called once */
     void *src_arg;
 };
-TAILQ_HEAD(tls_record_list, tls_record);
 
 /* A connection's sending side. */
 struct tls_tx {
-    struct tls_layer *l;
+    struct tls_flow flow; /* first */
     struct tls_session *s;
-    struct tls_record_list queue; /* framed, not yet with a cipher, in order */
-    struct tls_record *open;      /* MSG_MORE: still being filled, not framed */
-    uint32_t refs;                /* the socket and each record */
-    uint32_t bytes_under_way, under_way;
-    uint32_t worker;
+    struct tls_job_list queue; /* framed, not yet with a cipher, in order */
+    struct tls_record *open;   /* MSG_MORE: still being filled, not framed */
     uint16_t max_frame;
-    bool starved, linux_api;
-    TAILQ_ENTRY(tls_tx) starved_link;
     uint64_t burst, last_ns; /* adaptive: bytes since the last pause */
     uint64_t records, bytes;
 };
@@ -116,8 +108,6 @@ struct tls_tx {
 int tls_tx_new(struct tls_layer *l, struct tcb *tp, struct tls_session *s, struct tls_tx **out);
 /* Records framed from now on are of session s. */
 void tls_tx_rekey(struct tls_tx *tx, struct tcb *tp, struct tls_session *s);
-/* One reference less; the socket's goes by tls_tx_end(). */
-void tls_tx_put(struct tls_tx *tx);
 /* SO_SNDBUF has changed: how much space is worth a record. */
 void tls_tx_lowat(const struct tls_tx *tx, struct tcb *tp);
 /*
@@ -144,14 +134,10 @@ void tls_record_lost(struct tls_record *r);
 struct tls_worker_ops {
     const char *name;
     struct tls_workers *(*create)(struct tls_layer *l, uint32_t n);
-    /* Finishes what is under way, handing each to tls_record_done(). */
+    /* Finishes what is under way, handing each to tls_job_done(). */
     void (*destroy)(struct tls_workers *w);
-    bool (*submit)(struct tls_workers *w, struct tls_record *r); /* false: full */
+    bool (*submit)(struct tls_workers *w, struct tls_job *j); /* false: full */
     void (*flush)(struct tls_workers *w);
-    unsigned (*reap)(struct tls_workers *w); /* calls tls_record_done() */
+    unsigned (*reap)(struct tls_workers *w); /* calls tls_job_done() */
 };
 extern const struct tls_worker_ops tls_worker_thread, tls_worker_sync;
-/* Sealed (op.result says how): back on the engine's thread. */
-void tls_record_done(struct tls_record *r);
-/* Sends starved connections' records on. */
-void tls_tx_feed(struct tls_layer *l);

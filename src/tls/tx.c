@@ -10,6 +10,13 @@
 #define ADAPTIVE_BURST (128u * 1024) /* bytes in small records after a pause */
 #define ADAPTIVE_PAUSE (1 * NS_PER_SEC)
 
+static const struct tls_flow_ops tx_flow_ops;
+
+static struct tls_tx *tx_of(const struct tls_record *r)
+{
+    return container_of(r->job.flow, struct tls_tx, flow);
+}
+
 void tls_tx_lowat(const struct tls_tx *tx, struct tcb *tp)
 {
     uint32_t whole = tx->max_frame + TLS_OVERHEAD_MAX;
@@ -21,8 +28,8 @@ int tls_tx_new(struct tls_layer *l, struct tcb *tp, struct tls_session *s, struc
     struct tls_tx *tx = pool_get(&l->txs);
     if (!tx)
         return -ENOMEM;
-    *tx = (struct tls_tx){
-        .l = l, .s = s, .refs = 1, .worker = l->next_worker++, .max_frame = (uint16_t)l->params.maxlen};
+    *tx = (struct tls_tx){.s = s, .max_frame = (uint16_t)l->params.maxlen};
+    tls_flow_init(&tx->flow, l, &tx_flow_ops);
     TAILQ_INIT(&tx->queue);
     tls_tx_lowat(tx, tp);
     *out = tx;
@@ -32,19 +39,9 @@ int tls_tx_new(struct tls_layer *l, struct tcb *tp, struct tls_session *s, struc
 void tls_tx_rekey(struct tls_tx *tx, struct tcb *tp, struct tls_session *s)
 {
     tls_tx_flush(tx, tp);
-    tls_close_session(tx->l, tx->s);
+    tls_close_session(tx->flow.l, tx->s);
     tx->s = s;
-    tx->l->stats.rekeys_tx++;
-}
-
-void tls_tx_put(struct tls_tx *tx)
-{
-    struct tls_layer *l = tx->l;
-    if (--tx->refs > 0)
-        return;
-    if (tx->starved)
-        TAILQ_REMOVE(&l->starved, tx, starved_link);
-    pool_put(&l->txs, tx);
+    tx->flow.l->stats.rekeys_tx++;
 }
 
 /* ---- one record ---- */
@@ -59,18 +56,18 @@ static void source_done(struct tls_record *r)
 
 static void record_free(struct tls_record *r)
 {
-    struct tls_tx *tx = r->tx;
-    struct tls_layer *l = tx->l;
+    struct tls_tx *tx = tx_of(r);
+    struct tls_layer *l = tx->flow.l;
     source_done(r);
     if (r->x) { /* never queued */
         r->x->release = NULL;
         extent_free(r->x);
     }
-    if (r->op.s)
-        tls_close_session(l, r->op.s);
+    if (r->job.op.s)
+        tls_close_session(l, r->job.op.s);
     tls_buffer_put(l, r->buf, r->which, r->iova);
     pool_put(&l->records, r);
-    tls_tx_put(tx);
+    tls_flow_put(&tx->flow);
 }
 
 /* The send buffer lets go: all is acked, or the connection is over. */
@@ -78,21 +75,21 @@ static void record_released(struct extent *x, void *arg)
 {
     struct tls_record *r = arg;
     r->x = NULL;
-    if (r->under_way)
-        return; /* a worker has it: tls_record_done() */
+    if (r->job.under_way)
+        return; /* a worker has it: tx_done() */
     if (r->queued)
-        TAILQ_REMOVE(&r->tx->queue, r, link);
+        TAILQ_REMOVE(&tx_of(r)->queue, &r->job, link);
     record_free(r);
 }
 
 /* With all the memory it will need: bytes that a record has taken will be sent. */
 static struct tls_record *record_new(struct tls_tx *tx, uint8_t type, uint32_t payload_max)
 {
-    struct tls_layer *l = tx->l;
+    struct tls_layer *l = tx->flow.l;
     struct tls_record *r = pool_get(&l->records);
     if (!r)
         return NULL;
-    *r = (struct tls_record){.tx = tx, .op.type = type};
+    *r = (struct tls_record){.job.flow = &tx->flow, .job.op.type = type};
     r->buf = tls_buffer_get(l, payload_max + TLS_OVERHEAD_MAX, &r->which, &r->iova);
     r->x = r->buf ? extent_new(&l->e->tcp->send, 0, record_released, r) : NULL;
     if (!r->x) {
@@ -101,38 +98,38 @@ static struct tls_record *record_new(struct tls_tx *tx, uint8_t type, uint32_t p
         pool_put(&l->records, r);
         return NULL;
     }
-    tx->refs++;
+    tx->flow.refs++;
     return r;
 }
 
 /* Gives the record its place in the stream. Its number is taken only when nothing can go wrong any more. */
 static int record_append(struct tls_record *r, struct tcb *tp)
 {
-    struct tls_tx *tx = r->tx;
-    r->x->len = tls_record_len(tx->s, r->op.len);
+    struct tls_tx *tx = tx_of(r);
+    r->x->len = tls_record_len(tx->s, r->job.op.len);
     int err = tcp_send_extent(tp, r->x);
     if (err)
         return err;
-    r->op.s = tls_session_hold(tx->s);
-    r->op.seq = tx->s->seq++;
-    r->op.dst = r->buf;
+    r->job.op.s = tls_session_hold(tx->s);
+    r->job.op.seq = tx->s->seq++;
+    r->job.op.dst = r->buf;
     r->queued = true;
-    TAILQ_INSERT_TAIL(&tx->queue, r, link);
-    tx->burst += r->op.len;
+    TAILQ_INSERT_TAIL(&tx->queue, &r->job, link);
+    tx->burst += r->job.op.len;
     tx->last_ns = tp->e->now;
     tx->records++;
-    tx->bytes += r->op.len;
-    tx->l->stats.tx_records++;
-    tx->l->stats.tx_bytes += r->op.len;
+    tx->bytes += r->job.op.len;
+    tx->flow.l->stats.tx_records++;
+    tx->flow.l->stats.tx_bytes += r->job.op.len;
     return 0;
 }
 
 static void record_result(struct tls_record *r)
 {
-    struct tls_layer *l = r->tx->l;
+    struct tls_layer *l = tx_of(r)->flow.l;
     struct extent *x = r->x;
     struct tcb *tp = x->sb ? container_of(x->sb, struct tcb, snd) : NULL;
-    if (r->op.result == 0) {
+    if (r->job.op.result == 0) {
         extent_ready(x, r->buf, r->iova);
         if (tp)
             tcb_mark_due(tp);
@@ -147,10 +144,10 @@ static void record_result(struct tls_record *r)
 /* After sealing. */
 static void record_sealed(struct tls_record *r)
 {
-    struct tls_layer *l = r->tx->l;
+    struct tls_layer *l = tx_of(r)->flow.l;
     source_done(r);
-    tls_close_session(l, r->op.s);
-    r->op.s = NULL;
+    tls_close_session(l, r->job.op.s);
+    r->job.op.s = NULL;
     if (r->x)
         record_result(r);
     else
@@ -159,94 +156,51 @@ static void record_sealed(struct tls_record *r)
 
 static void seal_inline(struct tls_record *r)
 {
-    struct tls_op *ops[] = {&r->op};
-    r->tx->l->stats.tx_inline++;
-    tls_seal(ops, 1);
+    struct tls_op *ops[] = {&r->job.op};
+    tx_of(r)->flow.l->stats.tx_inline++;
+    tls_work(ops, 1);
     record_sealed(r);
 }
 
 /* ---- to the ciphers ---- */
 
-static void starve(struct tls_tx *tx)
+/* Hands on what is framed and has its payload. The caller holds a reference. */
+static void tx_go_on(struct tls_flow *f)
 {
-    if (!tx->starved) {
-        tx->starved = true;
-        TAILQ_INSERT_TAIL(&tx->l->starved, tx, starved_link);
-    }
-}
-
-static bool is_inline(const struct tls_tx *tx, uint32_t len)
-{
-    return !tx->l->workers || (len <= tx->l->params.inline_max && tx->under_way == 0);
-}
-
-static bool to_worker(struct tls_record *r)
-{
-    struct tls_tx *tx = r->tx;
-    struct tls_layer *l = tx->l;
-    if (tx->bytes_under_way > 0 && tx->bytes_under_way + r->op.len > l->params.session_bytes)
-        return false; /* comes again when one of its own is done */
-    r->under_way = true;
-    if ((l->bytes_under_way > 0 && l->bytes_under_way + r->op.len > l->params.engine_bytes) ||
-        !l->ops->submit(l->workers, r)) {
-        r->under_way = false;
-        starve(tx);
-        return false;
-    }
-    tx->under_way++;
-    tx->bytes_under_way += r->op.len;
-    l->under_way++;
-    l->bytes_under_way += r->op.len;
-    l->stats.inqueue++;
-    return true;
-}
-
-/* Hands on what is framed and has its payload. The caller holds a reference to tx. */
-static void pump(struct tls_tx *tx)
-{
-    struct tls_record *r;
-    while ((r = TAILQ_FIRST(&tx->queue)) != NULL && r->has_data) {
-        TAILQ_REMOVE(&tx->queue, r, link);
+    struct tls_tx *tx = container_of(f, struct tls_tx, flow);
+    struct tls_job *j;
+    while ((j = TAILQ_FIRST(&tx->queue)) != NULL && ((struct tls_record *)j)->has_data) {
+        struct tls_record *r = (struct tls_record *)j;
+        TAILQ_REMOVE(&tx->queue, j, link);
         r->queued = false;
-        if (is_inline(tx, r->op.len)) {
+        if (tls_flow_inline(f, j->op.len)) {
             seal_inline(r);
-        } else if (!to_worker(r)) {
+        } else if (!tls_submit(j)) {
             r->queued = true;
-            TAILQ_INSERT_HEAD(&tx->queue, r, link);
+            TAILQ_INSERT_HEAD(&tx->queue, j, link);
             return;
         }
     }
 }
 
-void tls_record_done(struct tls_record *r)
+static void tx_done(struct tls_job *j)
 {
-    struct tls_tx *tx = r->tx;
-    struct tls_layer *l = tx->l;
-    r->under_way = false;
-    tx->under_way--;
-    tx->bytes_under_way -= r->op.len;
-    l->under_way--;
-    l->bytes_under_way -= r->op.len;
-    l->stats.inqueue--;
-    tx->refs++;
-    record_sealed(r);
-    pump(tx);
-    tls_tx_put(tx);
+    record_sealed((struct tls_record *)j);
 }
 
-void tls_tx_feed(struct tls_layer *l)
+static void tx_release(struct tls_flow *f)
 {
-    struct tls_tx *tx, *last = TAILQ_LAST(&l->starved, tls_tx_list);
-    while (last && (tx = TAILQ_FIRST(&l->starved)) != NULL) {
-        TAILQ_REMOVE(&l->starved, tx, starved_link);
-        tx->starved = false;
-        tx->refs++;
-        pump(tx);
-        bool stop = tx == last;
-        tls_tx_put(tx);
-        if (stop)
-            break;
-    }
+    pool_put(&f->l->txs, container_of(f, struct tls_tx, flow));
+}
+
+static const struct tls_flow_ops tx_flow_ops = {tx_done, tx_go_on, tx_release};
+
+/* The application may do anything in an upcall: the reference keeps tx. */
+static void pump(struct tls_tx *tx)
+{
+    tx->flow.refs++;
+    tx_go_on(&tx->flow);
+    tls_flow_put(&tx->flow);
 }
 
 /* ---- payload that comes later ---- */
@@ -259,7 +213,7 @@ struct tls_record *tls_tx_reserve(struct tls_tx *tx, struct tcb *tp, uint32_t le
         *err = -ENOBUFS;
         return NULL;
     }
-    r->op.len = len;
+    r->job.op.len = len;
     *err = record_append(r, tp);
     if (*err) {
         record_free(r);
@@ -272,14 +226,12 @@ struct tls_record *tls_tx_reserve(struct tls_tx *tx, struct tcb *tp, uint32_t le
 
 void tls_record_data(struct tls_record *r, const void *addr)
 {
-    struct tls_tx *tx = r->tx;
-    r->src = (struct iovec){(void *)(uintptr_t)addr, r->op.len};
-    r->op.src = &r->src;
-    r->op.n_src = 1;
+    struct tls_tx *tx = tx_of(r);
+    r->src = (struct iovec){(void *)(uintptr_t)addr, r->job.op.len};
+    r->job.op.src = &r->src;
+    r->job.op.n_src = 1;
     r->has_data = true;
-    tx->refs++;
     pump(tx);
-    tls_tx_put(tx);
 }
 
 void tls_record_lost(struct tls_record *r)
@@ -302,7 +254,7 @@ static int tx_state(const struct tcb *tp)
 /* What a record may carry: small ones first when asked for, so that the first bytes can be read when the first segment has come. */
 static uint32_t frame_limit(struct tls_tx *tx, const struct tcb *tp)
 {
-    if (!tx->l->params.adaptive)
+    if (!tx->flow.l->params.adaptive)
         return tx->max_frame;
     if (tp->e->now - tx->last_ns > ADAPTIVE_PAUSE)
         tx->burst = 0;
@@ -314,7 +266,7 @@ static uint32_t frame_limit(struct tls_tx *tx, const struct tcb *tp)
 
 static uint32_t space_of(const struct tls_tx *tx, const struct tcb *tp)
 {
-    uint32_t space = sendbuf_space(&tp->snd), open = tx->open ? tx->open->op.len + TLS_OVERHEAD_MAX : 0;
+    uint32_t space = sendbuf_space(&tp->snd), open = tx->open ? tx->open->job.op.len + TLS_OVERHEAD_MAX : 0;
     return space > open ? space - open : 0;
 }
 
@@ -334,25 +286,23 @@ static int frame_own(struct tls_record *r, struct tcb *tp)
     if (err)
         record_free(r);
     else
-        tls_record_data(r, r->buf + r->tx->s->hlen);
+        tls_record_data(r, r->buf + tx_of(r)->s->hlen);
     return err;
 }
 
 /* The engine seals straight from the application's memory. */
 static int frame_from(struct tls_record *r, struct tcb *tp, const struct iov_at *at)
 {
-    struct tls_tx *tx = r->tx;
+    struct tls_tx *tx = tx_of(r);
     int err = record_append(r, tp);
     if (err) {
         record_free(r);
         return err;
     }
-    r->op.src = at->v;
-    r->op.src_off = at->off;
+    r->job.op.src = at->v;
+    r->job.op.src_off = at->off;
     r->has_data = true;
-    tx->refs++;
     pump(tx);
-    tls_tx_put(tx);
     return 0;
 }
 
@@ -361,8 +311,8 @@ static int frame(struct tls_tx *tx, struct tcb *tp, struct iov_at *at, uint32_t 
     struct tls_record *r = record_new(tx, type, n);
     if (!r)
         return -ENOBUFS;
-    r->op.len = n;
-    if (is_inline(tx, n) && TAILQ_EMPTY(&tx->queue)) {
+    r->job.op.len = n;
+    if (tls_flow_inline(&tx->flow, n) && TAILQ_EMPTY(&tx->queue)) {
         int err = frame_from(r, tp, at);
         if (!err)
             iov_skip(at, n);
@@ -387,9 +337,9 @@ void tls_tx_end(struct tls_tx *tx, struct tcb *tp)
     if (tx->open)
         record_free(tx->open);
     tx->open = NULL;
-    tls_close_session(tx->l, tx->s); /* records that still need it hold it */
+    tls_close_session(tx->flow.l, tx->s); /* records that still need it hold it */
     tx->s = NULL;
-    tls_tx_put(tx);
+    tls_flow_put(&tx->flow);
 }
 
 /* Adds to the record that MSG_MORE keeps open. Bytes taken, or -errno. */
@@ -401,11 +351,11 @@ static int64_t fill_open(struct tls_tx *tx, struct tcb *tp, struct iov_at *at, u
             return -ENOBUFS;
     }
     struct tls_record *r = tx->open;
-    if (n > tx->max_frame - r->op.len)
-        n = tx->max_frame - r->op.len;
-    iov_copy(at, r->buf + tx->s->hlen + r->op.len, n);
-    r->op.len += n;
-    if (r->op.len == tx->max_frame)
+    if (n > tx->max_frame - r->job.op.len)
+        n = tx->max_frame - r->job.op.len;
+    iov_copy(at, r->buf + tx->s->hlen + r->job.op.len, n);
+    r->job.op.len += n;
+    if (r->job.op.len == tx->max_frame)
         tls_tx_flush(tx, tp);
     return n;
 }
@@ -453,7 +403,7 @@ int64_t tls_tx_send(struct tls_tx *tx, struct tcb *tp, const struct iovec *iov, 
     int64_t n = tx_state(tp);
     if (n < 0)
         return n;
-    if (tx->open && (tx->open->op.type != type || len == 0))
+    if (tx->open && (tx->open->job.op.type != type || len == 0))
         tls_tx_flush(tx, tp);
     if (len == 0)
         return send_empty(tx, tp, type);

@@ -5,7 +5,7 @@
 
 struct tls_workers {
     struct tls_layer *l;
-    struct tls_record_list todo;
+    struct tls_job_list todo;
     struct wheel_timer timer;
 };
 
@@ -16,19 +16,19 @@ static void arm(struct tls_workers *w)
     wheel_arm(&e->wheel, &w->timer, e->now + rng_below(&e->rng, (uint32_t)most) * NS_PER_US);
 }
 
-static void seal_first(struct tls_workers *w)
+static void work_on_first(struct tls_workers *w)
 {
-    struct tls_record *r = TAILQ_FIRST(&w->todo);
-    struct tls_op *ops[] = {&r->op};
-    TAILQ_REMOVE(&w->todo, r, link);
-    tls_seal(ops, 1);
-    tls_record_done(r);
+    struct tls_job *j = TAILQ_FIRST(&w->todo);
+    struct tls_op *ops[] = {&j->op};
+    TAILQ_REMOVE(&w->todo, j, link);
+    tls_work(ops, 1);
+    tls_job_done(j);
 }
 
 static void fire(struct wheel_timer *t, uint64_t now)
 {
     struct tls_workers *w = container_of(t, struct tls_workers, timer);
-    seal_first(w);
+    work_on_first(w);
     if (!TAILQ_EMPTY(&w->todo) && !wheel_timer_armed(&w->timer))
         arm(w);
 }
@@ -48,13 +48,13 @@ static void sync_destroy(struct tls_workers *w)
 {
     wheel_cancel(&w->l->e->wheel, &w->timer);
     while (!TAILQ_EMPTY(&w->todo))
-        seal_first(w);
+        work_on_first(w);
     mem_free(w);
 }
 
-static bool sync_submit(struct tls_workers *w, struct tls_record *r)
+static bool sync_submit(struct tls_workers *w, struct tls_job *j)
 {
-    TAILQ_INSERT_TAIL(&w->todo, r, link);
+    TAILQ_INSERT_TAIL(&w->todo, j, link);
     if (!wheel_timer_armed(&w->timer))
         arm(w);
     return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Threads that seal records: to each a ring, from each a ring, no lock but the one it sleeps on. A connection keeps to one worker.
+// Threads that seal and open records: to each a ring, from each a ring, no lock but the one it sleeps on. A connection keeps to one worker.
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,10 +48,10 @@ static void rest(struct worker *w)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    struct tls_record *r[BURST];
+    struct tls_job *j[BURST];
     struct tls_op *ops[BURST];
     for (;;) {
-        unsigned n = rte_ring_sc_dequeue_burst(w->todo, (void **)r, BURST, NULL);
+        unsigned n = rte_ring_sc_dequeue_burst(w->todo, (void **)j, BURST, NULL);
         if (n == 0) {
             if (atomic_load(&w->stop))
                 return NULL;
@@ -59,9 +59,9 @@ static void *worker_main(void *arg)
             continue;
         }
         for (unsigned i = 0; i < n; i++)
-            ops[i] = &r[i]->op;
-        tls_seal(ops, n);
-        rte_ring_sp_enqueue_bulk(w->done, (void **)r, n, NULL); /* has room for all that were taken in */
+            ops[i] = &j[i]->op;
+        tls_work(ops, n);
+        rte_ring_sp_enqueue_bulk(w->done, (void **)j, n, NULL); /* has room for all that were taken in */
     }
 }
 
@@ -112,10 +112,10 @@ static struct tls_workers *thread_create(struct tls_layer *l, uint32_t n)
     return ws;
 }
 
-static bool thread_submit(struct tls_workers *ws, struct tls_record *r)
+static bool thread_submit(struct tls_workers *ws, struct tls_job *j)
 {
-    struct worker *w = &ws->w[r->tx->worker % ws->n];
-    if (w->under_way == rte_ring_get_capacity(w->done) || rte_ring_sp_enqueue(w->todo, r) != 0)
+    struct worker *w = &ws->w[j->flow->worker % ws->n];
+    if (w->under_way == rte_ring_get_capacity(w->done) || rte_ring_sp_enqueue(w->todo, j) != 0)
         return false;
     w->under_way++;
     w->submitted++;
@@ -139,14 +139,14 @@ static void thread_flush(struct tls_workers *ws)
 
 static unsigned thread_reap(struct tls_workers *ws)
 {
-    struct tls_record *r[BURST] = {NULL};
+    struct tls_job *j[BURST] = {NULL};
     unsigned total = 0, n;
     for (struct worker *w = ws->w; w < ws->w + ws->n; w++) {
-        while (w->under_way > 0 && (n = rte_ring_sc_dequeue_burst(w->done, (void **)r, BURST, NULL)) > 0) {
+        while (w->under_way > 0 && (n = rte_ring_sc_dequeue_burst(w->done, (void **)j, BURST, NULL)) > 0) {
             w->under_way -= n;
             total += n;
             for (unsigned i = 0; i < n; i++)
-                tls_record_done(r[i]);
+                tls_job_done(j[i]);
         }
     }
     return total;

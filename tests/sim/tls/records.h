@@ -111,7 +111,7 @@ static inline void stream_open(struct stream *s)
                             .seq = s->rx->seq++,
                             .len = (uint32_t)len},
                       *ops[] = {&op};
-        tls_open(ops, 1);
+        tls_work(ops, 1);
         assert_true(op.result >= 0);
         memcpy(s->plain + s->plain_len, out, (size_t)op.result);
         s->plain_len += (size_t)op.result;

@@ -47,7 +47,7 @@ static uint32_t seal(struct tls_session *s, uint8_t type, uint32_t n)
         op = {.s = s, .src = src, .n_src = 3, .dst = record, .seq = s->seq++, .len = n, .type = type},
         *ops[] = {&op};
     memset(record, 0xaa, sizeof(record));
-    tls_seal(ops, 1);
+    tls_work(ops, 1);
     assert_int_equal(op.result, 0);
     assert_int_equal(record[tls_record_len(s, n)], 0xaa);
     return tls_record_len(s, n);
@@ -58,7 +58,7 @@ static struct tls_op open_at(struct tls_session *s, uint8_t *at, uint32_t len, u
 {
     struct iovec src[4] = {{at, 3}, {at + 3, 9}, {at + 12, 1}, {at + 13, len - 13}};
     struct tls_op op = {.s = s, .src = src, .n_src = 4, .dst = plain, .seq = seq, .len = len}, *ops[] = {&op};
-    tls_open(ops, 1);
+    tls_work(ops, 1);
     return op;
 }
 
@@ -224,7 +224,7 @@ static void test_in_place_as_from_elsewhere(void **state)
                                 .len = n,
                                 .type = TLS_RLTYPE_APP},
                           *ops[] = {&op};
-            tls_seal(ops, 1);
+            tls_work(ops, 1);
             assert_int_equal(op.result, 0);
             if (a->suite != TLS_SUITE_CBC || a->vminor == 1)
                 assert_memory_equal(record, other, len);
