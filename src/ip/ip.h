@@ -75,6 +75,9 @@ bool ip_path_valid(const struct engine *e, const struct ip_path *path);
 int ip_source(struct engine *e, const struct ip_addr *dst, uint32_t scope_index, struct ip_addr *src);
 /* A validated ICMP too big for dst: remembers the smaller MTU and ages paths. */
 void ip_path_mtu_lower(struct engine *e, const struct ip_addr *dst, uint32_t mtu);
+/* What is remembered of dst (0: nothing), and forgetting it for all. */
+uint32_t ip_path_mtu_known(struct engine *e, const struct ip_addr *dst);
+void ip_path_mtu_forget(struct engine *e);
 
 struct ip_send {
     const struct ip_addr *src, *dst;

@@ -252,6 +252,21 @@ void ip_path_mtu_lower(struct engine *e, const struct ip_addr *dst, uint32_t mtu
     expire(ip);
 }
 
+uint32_t ip_path_mtu_known(struct engine *e, const struct ip_addr *dst)
+{
+    const struct path_mtu *p = path_mtu_find(e->ip, dst);
+    return p ? p->mtu : 0;
+}
+
+void ip_path_mtu_forget(struct engine *e)
+{
+    struct path_mtu *p;
+    while ((p = TAILQ_FIRST(&e->ip->path_mtus)) != NULL) {
+        path_mtu_forget(e->ip, p);
+        e->ip->path_gen++;
+    }
+}
+
 static uint32_t path_mtu(struct ip_layer *ip, const struct ip_addr *dst, uint32_t mtu)
 {
     struct path_mtu *p = TAILQ_EMPTY(&ip->path_mtus) ? NULL : path_mtu_find(ip, dst);

@@ -15,7 +15,14 @@
 struct one { /* travels by value */
     char name[NAME_LEN], value[VALUE_LEN], desc[256], unit[32], err[256];
     enum sysctl_type type;
+    bool parts; /* a long text: shown piece by piece */
     int64_t min, max;
+};
+
+struct piece { /* travels by value */
+    char name[NAME_LEN];
+    uint64_t cursor;
+    char text[16384];
 };
 
 struct page {
@@ -27,6 +34,8 @@ struct page {
 static int page_add(struct sysctl_tree *t, const struct sysctl_oid *oid, void *arg)
 {
     struct page *pg = arg;
+    if ((oid->flags & SYSCTL_SKIP) && strcmp(oid->name, pg->prefix) != 0)
+        return 0;
     if (pg->skip > 0) {
         pg->skip--;
         return 0;
@@ -48,11 +57,18 @@ static int on_engine_get(struct engine *e, void *arg)
     if (!oid)
         return -ENOENT;
     o->type = oid->type;
+    o->parts = oid->part != NULL;
     o->min = oid->min;
     o->max = oid->max;
     snprintf(o->desc, sizeof(o->desc), "%s", oid->desc);
     snprintf(o->unit, sizeof(o->unit), "%s", oid->unit);
-    return sysctl_get_text(e->sysctl, o->name, o->value, sizeof(o->value));
+    return o->parts ? 0 : sysctl_get_text(e->sysctl, o->name, o->value, sizeof(o->value));
+}
+
+static int on_engine_piece(struct engine *e, void *arg)
+{
+    struct piece *pc = arg;
+    return sysctl_get_part(e->sysctl, pc->name, &pc->cursor, pc->text, sizeof(pc->text));
 }
 
 static int on_engine_set(struct engine *e, void *arg)
@@ -87,6 +103,28 @@ struct style {
     bool describe, bare;
 };
 
+/* Of one engine after the other, with turns between the pieces. */
+static int show_pieces(struct process *p, const char *name, const struct style *s, FILE *out)
+{
+    struct piece *pc = malloc(sizeof(*pc));
+    int rc = pc ? 0 : -ENOMEM;
+    if (!s->bare)
+        fprintf(out, "%s: ", name);
+    for (unsigned i = 0; i < p->n_engines && !rc; i++) {
+        *pc = (struct piece){0};
+        snprintf(pc->name, sizeof(pc->name), "%s", name);
+        while (pc->cursor != SYSCTL_END && !rc) {
+            rc = ask(p, i, on_engine_piece, pc, sizeof(*pc));
+            if (!rc)
+                fputs(pc->text, out);
+        }
+    }
+    free(pc);
+    if (rc)
+        fprintf(out, "%s: %s\n", name, strerror(-rc));
+    return rc ? 1 : 0;
+}
+
 static int show(struct process *p, const char *name, const struct style *s, FILE *out)
 {
     struct one o;
@@ -95,6 +133,8 @@ static int show(struct process *p, const char *name, const struct style *s, FILE
         fprintf(out, "%s: %s\n", name, strerror(-rc));
         return 1;
     }
+    if (o.parts && !s->describe)
+        return show_pieces(p, name, s, out);
     const char *what = s->describe ? o.desc : o.value;
     if (s->bare)
         fprintf(out, "%s\n", what);

@@ -156,9 +156,14 @@ void sysctl_unregister(struct sysctl_tree *t, void *base)
 static int print_value(const struct node *node, char *buf, size_t size)
 {
     const struct sysctl_oid *oid = node->oid;
+    uint64_t cursor = 0;
     int n;
     if (oid->get)
         return oid->get(node->base, oid, buf, size);
+    if (oid->part) {
+        int err = oid->part(node->base, oid, &cursor, buf, size);
+        return !err && cursor != SYSCTL_END ? -ENOSPC : err;
+    }
     switch (oid->type) {
     case SYSCTL_BOOL:
         n = snprintf(buf, size, "%d", *(bool *)field(node));
@@ -187,6 +192,17 @@ int sysctl_get_text(struct sysctl_tree *t, const char *name, char *buf, size_t s
 {
     struct node *node = find(t, name);
     return node ? print_value(node, buf, size) : -ENOENT;
+}
+
+int sysctl_get_part(struct sysctl_tree *t, const char *name, uint64_t *cursor, char *buf, size_t size)
+{
+    struct node *node = find(t, name);
+    if (!node)
+        return -ENOENT;
+    if (node->oid->part)
+        return node->oid->part(node->base, node->oid, cursor, buf, size);
+    *cursor = SYSCTL_END;
+    return print_value(node, buf, size);
 }
 
 /* ---- refusals, in words ---- */

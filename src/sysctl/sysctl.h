@@ -19,9 +19,10 @@ enum sysctl_type {
 };
 
 enum sysctl_flags {
-    SYSCTL_RD = 1,  /* read only */
-    SYSCTL_RW = 2,  /* may be changed at any time */
-    SYSCTL_TUN = 4, /* set by configuration before the engine starts, read only afterwards */
+    SYSCTL_RD = 1,   /* read only */
+    SYSCTL_RW = 2,   /* may be changed at any time */
+    SYSCTL_TUN = 4,  /* set by configuration before the engine starts, read only afterwards */
+    SYSCTL_SKIP = 8, /* long: shown only when asked for by its whole name */
 };
 
 struct sysctl_oid {
@@ -39,7 +40,11 @@ struct sysctl_oid {
      * SYSCTL_INT..STRING with set: called after the range check and instead of the plain store. */
     int (*get)(void *base, const struct sysctl_oid *oid, char *buf, size_t size);
     int (*set)(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize);
+    /* SYSCTL_PROC with a long text, instead of get: prints whole lines from *cursor on (0: the beginning), as many as fit, and moves the
+     * cursor; SYSCTL_END when that was all. 0 or -errno. */
+    int (*part)(void *base, const struct sysctl_oid *oid, uint64_t *cursor, char *buf, size_t size);
 };
+#define SYSCTL_END UINT64_MAX
 
 /* Table lines. S is the registered struct's type, F its field. */
 #define SYSCTL_OID_BOOL(N, S, F, FLAGS, DEF, DESC)                                                           \
@@ -89,6 +94,8 @@ void sysctl_tree_seal(struct sysctl_tree *t);
 const struct sysctl_oid *sysctl_find(const struct sysctl_tree *t, const char *name);
 /* Value as text. 0, -ENOENT, -ENOSPC. */
 int sysctl_get_text(struct sysctl_tree *t, const char *name, char *buf, size_t size);
+/* The same piece by piece, for texts of any length: *cursor is 0 at first and SYSCTL_END after the last piece. */
+int sysctl_get_part(struct sysctl_tree *t, const char *name, uint64_t *cursor, char *buf, size_t size);
 /* Sets from text. 0, -ENOENT (unknown name), -EPERM (read only), -EINVAL (not a number, out of range); err then holds
  * one sentence that names the key, the value and what was expected. */
 int sysctl_set_text(struct sysctl_tree *t, const char *name, const char *text, char *err, size_t errsize);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The handshake from both ends: SYN_SENT (RFC 9293 §3.10.7.3), the ACK that ends SYN_RECEIVED, and what a SYN brings along.
 #include <errno.h>
+#include "tcp/hostcache.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 
@@ -63,6 +64,7 @@ static void handshake_rtt(struct tcb *tp, const struct tcp_segment *s)
 /* Our SYN is acknowledged. */
 static void syn_acked(struct tcb *tp, const struct tcp_segment *s)
 {
+    hostcache_start(tp);
     handshake_rtt(tp, s);
     tp->snd_una = tp->iss + 1;
     tp->snd_nxt = seq_max(tp->snd_nxt, tp->snd_una);

@@ -6,6 +6,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <rte_byteorder.h>
+#include "tcp/hostcache.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 
@@ -62,7 +63,7 @@ static void too_big(struct tcb *tp, uint32_t mtu)
         return;
     }
     t->stats->icmp_toobig++;
-    ip_path_mtu_lower(tp->e, &tp->faddr, mtu);
+    hostcache_mtu(tp, mtu);
     tcp_mss_update(tp);
     if (tp->maxseg < before && TCPS_HAVEESTABLISHED(tp->state)) {
         tp->stack->mtu_changed(tp);

@@ -2,6 +2,7 @@
 // The connection's life: states, establishment, the ways to end (RFC 9293 §3.3.2), and who frees what. A connection without a
 // socket (an orphan, or one not yet accepted) is freed when it is CLOSED; one with a socket waits for tcp_close().
 #include <errno.h>
+#include "tcp/hostcache.h"
 #include "tcp/input.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
@@ -34,6 +35,7 @@ static void unqueue(struct tcb *tp)
 static void shut(struct tcb *tp)
 {
     unqueue(tp);
+    hostcache_learn(tp);
     tcp_timers_stop(tp);
     engine_unmark_due(tp->e, &tp->due);
     demux_remove(tp);
@@ -121,5 +123,6 @@ void tcp_time_wait(struct tcb *tp)
     for (int i = 0; i < TT_N; i++)
         tcp_timer_stop(tp, (enum tcp_timer)i);
     reass_free(tp);
+    hostcache_learn(tp);
     tcp_timer_arm(tp, TT_2MSL, tp->e->now + 2 * tp->e->tcp->params.msl_ms * NS_PER_MS);
 }

@@ -25,6 +25,14 @@
     X(delack, "segments", "Delayed ACKs sent by timer")                                                      \
     X(finwait2_drops, "connections", "Orphans dropped in FIN_WAIT_2")                                        \
     X(timewait_recycled, "connections", "TIME-WAIT ended by a new SYN (RFC 6191)")                           \
+    X(hc_added, "hosts", "Hosts entered into the host cache")                                                \
+    X(hc_bucketoverflow, "hosts", "Hosts that left the host cache early: bucketlimit or cachelimit")         \
+    X(cachedrtt, "connections", "Connections that left their RTT in the host cache")                         \
+    X(cachedrttvar, "connections", "Connections that left their RTT variance in the host cache")             \
+    X(cachedssthresh, "connections", "Connections that left their ssthresh in the host cache")               \
+    X(usedrtt, "connections", "Connections that began with the host cache's RTT")                            \
+    X(usedrttvar, "connections", "Connections that began with the host cache's RTT variance")                \
+    X(usedssthresh, "connections", "Connections that began with the host cache's ssthresh")                  \
     X(sndtotal, "segments", "Segments sent")                                                                 \
     X(sndpack, "segments", "Data segments sent")                                                             \
     X(sndbyte, "bytes", "Data sent")                                                                         \

@@ -123,7 +123,8 @@ struct tcb {
 
     /* Round trip times, ns (RFC 6298). */
     uint64_t srtt, rttvar, rttmin, rto;
-    uint64_t rtt_start; /* send time of rtt_seq when timing without timestamps; 0 = none */
+    uint32_t rttupdated; /* samples taken */
+    uint64_t rtt_start;  /* send time of rtt_seq when timing without timestamps; 0 = none */
     tcp_seq rtt_seq;
     uint64_t
         stalled_since; /* the wait for an ACK (or an open window) that timers have noticed began; 0 = none */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
+#include "tcp/hostcache.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
@@ -51,6 +52,7 @@ static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_
 static void layer_free(struct tcp_layer *t)
 {
     sysctl_unregister(t->e->sysctl, t);
+    hostcache_destroy(t);
     if (t->stats)
         sysctl_unregister(t->e->sysctl, t->stats);
     mem_free(t->stats);
@@ -69,6 +71,8 @@ static int layer_tables(struct tcp_layer *t)
     rc = tcp_stats_register(t);
     if (rc == 0)
         rc = tcp_loss_create(t);
+    if (rc == 0)
+        rc = hostcache_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 

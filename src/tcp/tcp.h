@@ -49,7 +49,8 @@ struct tcp_layer {
     struct engine *e;
     struct tcp_params params;
     struct tcp_stats *stats;
-    struct tcp_loss loss; /* settings, counters and memory of loss/ and cc/ */
+    struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
+    struct tcp_loss loss;        /* settings, counters and memory of loss/ and cc/ */
     struct pool tcbs, reass_segs;
     struct sendbuf_pools send;
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */

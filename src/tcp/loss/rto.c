@@ -17,9 +17,16 @@ void rto_init(struct tcb *tp)
     tp->rto = tp->e->tcp->params.rexmit_initial_ms * NS_PER_MS;
 }
 
-void rto_sample(struct tcb *tp, uint64_t rtt)
+/* (2.3), (2.4) with FreeBSD's bounds */
+static void set_rto(struct tcb *tp)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
+    uint64_t rto = tp->srtt + RTE_MAX(GRANULARITY, 4 * tp->rttvar);
+    tp->rto = clamp(rto, p->rexmit_min_ms * NS_PER_MS, p->rexmit_max_ms * NS_PER_MS);
+}
+
+void rto_sample(struct tcb *tp, uint64_t rtt)
+{
     tp->e->tcp->loss.stats.rttupdated++;
     if (tp->srtt == 0) { /* RFC 6298 (2.2) */
         tp->srtt = rtt;
@@ -34,8 +41,15 @@ void rto_sample(struct tcb *tp, uint64_t rtt)
     if (tp->rttmin == 0 || rtt < tp->rttmin)
         tp->rttmin = rtt;
     tp->rxtshift = 0;
-    uint64_t rto = tp->srtt + RTE_MAX(GRANULARITY, 4 * tp->rttvar); /* (2.3), (2.4) with FreeBSD's bounds */
-    tp->rto = clamp(rto, p->rexmit_min_ms * NS_PER_MS, p->rexmit_max_ms * NS_PER_MS);
+    tp->rttupdated++;
+    set_rto(tp);
+}
+
+void rto_assume(struct tcb *tp, uint64_t srtt, uint64_t rttvar)
+{
+    tp->srtt = srtt;
+    tp->rttvar = rttvar;
+    set_rto(tp);
 }
 
 uint64_t rtt_acked(struct tcb *tp, const struct tcp_ack *a)

@@ -12,6 +12,8 @@
 
 /* A fresh connection: rto = net.inet.tcp.rexmit_initial, no samples. */
 void rto_init(struct tcb *tp);
+/* No sample yet: what the host cache knows stands for one. ns. */
+void rto_assume(struct tcb *tp, uint64_t srtt, uint64_t rttvar);
 /* RTO with the present backoff, ns. */
 uint64_t rto_current(const struct tcb *tp);
 /* TT_REXMT went off with data outstanding: counts, backs off and doubts the route at R1. False: the limit (R2, or
