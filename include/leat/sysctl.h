@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tree of settings and counters, see sysctl names in leat-sysctl(7). */
+/* The tree of settings and counters; docs/sysctl.md lists the names. */
 #ifndef LEAT_SYSCTL_H
 #define LEAT_SYSCTL_H
 

@@ -94,7 +94,7 @@ int proc_run(struct process *p)
 
     if (rc)
         return rc;
-
+    tool_telemetry_open(p);
     for (unsigned i = 1; i < p->n_engines && !rc; i++) {
         workers[i] = (struct worker){p, p->engines[i].e};
         rc = rte_eal_remote_launch(worker_main, &workers[i], p->engines[i].lcore);
@@ -105,6 +105,7 @@ int proc_run(struct process *p)
         live(p, p->engines[0].e);
     for (unsigned i = 1; i < p->n_engines; i++)
         rte_eal_wait_lcore(p->engines[i].lcore);
+    tool_telemetry_close();
     tool_socket_close(tools);
     return rc;
 }

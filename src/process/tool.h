@@ -13,9 +13,18 @@ struct tool_command {
     int (*run)(struct process *p, int argc, char **argv, FILE *out);
 };
 int tool_sysctl(struct process *p, int argc, char **argv, FILE *out);
+/* The value of a name as text, counters and gauges added up over engines. 0; -ENOENT, -ENOSPC, or control_call()'s error. */
+int tool_sysctl_get(struct process *p, const char *name, char *value, size_t size, bool *number);
+/* Calls fn for each name below prefix ("": all), stops at its first nonzero. That, control_call()'s error, or how many there were. */
+int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg),
+                     void *arg);
 int tool_ifconfig(struct process *p, int argc, char **argv, FILE *out);
 
 struct tool_socket;
 /* Unix stream socket, mode 0600, for the same user only. NULL and errno. path NULL: the default. */
 struct tool_socket *tool_socket_open(struct process *p, const char *path);
 void tool_socket_close(struct tool_socket *t);
+
+/* DPDK's telemetry (rte_telemetry) answers /leat/sysctl from open to close. */
+void tool_telemetry_open(struct process *p);
+void tool_telemetry_close(void);

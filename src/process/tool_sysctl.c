@@ -9,14 +9,16 @@
 #include "process/tool.h"
 #include "sysctl/sysctl.h"
 
-#define NAME_LEN  128
-#define VALUE_LEN 1024
+#define NAME_LEN   128
+#define VALUE_LEN  1024
+#define PAGE_NAMES 64
 
 struct one { /* travels by value */
-    char name[NAME_LEN], value[VALUE_LEN], desc[256], unit[32], err[256];
+    char name[NAME_LEN], value[VALUE_LEN], desc[256], unit[32], err[256], def_text[64];
     enum sysctl_type type;
     bool parts; /* a long text: shown piece by piece */
-    int64_t min, max;
+    uint8_t flags;
+    int64_t min, max, def;
 };
 
 struct piece { /* travels by value */
@@ -28,7 +30,7 @@ struct piece { /* travels by value */
 struct page {
     char prefix[NAME_LEN];
     unsigned skip, n;
-    char names[64][NAME_LEN];
+    char names[PAGE_NAMES][NAME_LEN];
 };
 
 static int page_add(struct sysctl_tree *t, const struct sysctl_oid *oid, void *arg)
@@ -41,7 +43,7 @@ static int page_add(struct sysctl_tree *t, const struct sysctl_oid *oid, void *a
         return 0;
     }
     snprintf(pg->names[pg->n++], NAME_LEN, "%s", oid->name);
-    return pg->n == 64;
+    return pg->n == PAGE_NAMES;
 }
 
 static int on_engine_page(struct engine *e, void *arg)
@@ -58,8 +60,11 @@ static int on_engine_get(struct engine *e, void *arg)
         return -ENOENT;
     o->type = oid->type;
     o->parts = oid->part != NULL;
+    o->flags = oid->flags;
     o->min = oid->min;
     o->max = oid->max;
+    o->def = oid->def;
+    snprintf(o->def_text, sizeof(o->def_text), "%s", oid->def_text ? oid->def_text : "");
     snprintf(o->desc, sizeof(o->desc), "%s", oid->desc);
     snprintf(o->unit, sizeof(o->unit), "%s", oid->unit);
     return o->parts ? 0 : sysctl_get_text(e->sysctl, o->name, o->value, sizeof(o->value));
@@ -125,6 +130,27 @@ static int show_pieces(struct process *p, const char *name, const struct style *
     return rc ? 1 : 0;
 }
 
+/* What a value is: "ms, 1..60000, default 1000", "segments, count". */
+static void print_kind(const struct one *o, FILE *out)
+{
+    const char *comma = o->unit[0] ? ", " : "";
+    fputs(o->unit, out);
+    if (o->type == SYSCTL_COUNTER || o->type == SYSCTL_GAUGE)
+        fprintf(out, "%s%s", comma, o->type == SYSCTL_COUNTER ? "count" : "gauge");
+    else if (o->type <= SYSCTL_U64 && !(o->flags & SYSCTL_RD))
+        fprintf(out, "%s%" PRId64 "..%" PRId64 ", default %" PRId64, comma, o->min, o->max, o->def);
+    else if (o->type <= SYSCTL_U64)
+        fprintf(out, "%snumber", comma);
+    else if (o->def_text[0])
+        fprintf(out, "%stext, default %s", comma, o->def_text);
+    else
+        fprintf(out, "%stext", comma);
+    if (o->flags & SYSCTL_TUN)
+        fputs(", before the start only", out);
+    else if (o->flags & SYSCTL_RD && o->type != SYSCTL_COUNTER && o->type != SYSCTL_GAUGE)
+        fputs(", read only", out);
+}
+
 static int show(struct process *p, const char *name, const struct style *s, FILE *out)
 {
     struct one o;
@@ -135,48 +161,79 @@ static int show(struct process *p, const char *name, const struct style *s, FILE
     }
     if (o.parts && !s->describe)
         return show_pieces(p, name, s, out);
-    const char *what = s->describe ? o.desc : o.value;
-    if (s->bare)
-        fprintf(out, "%s\n", what);
-    else if (s->describe && o.unit[0])
-        fprintf(out, "%s: %s [%s]\n", name, what, o.unit);
-    else
-        fprintf(out, "%s: %s\n", name, what);
+    if (!s->bare)
+        fprintf(out, "%s: ", name);
+    fputs(s->describe ? o.desc : o.value, out);
+    if (s->describe) {
+        fputs(" [", out);
+        print_kind(&o, out);
+        fputc(']', out);
+    }
+    fputc('\n', out);
+    return 0;
+}
+
+int tool_sysctl_get(struct process *p, const char *name, char *value, size_t size, bool *number)
+{
+    struct one o;
+    int rc = get(p, name, &o);
+    if (rc)
+        return rc;
+    *number = o.type <= SYSCTL_U64 || o.type == SYSCTL_COUNTER || o.type == SYSCTL_GAUGE;
+    return (size_t)snprintf(value, size, "%s", o.value) < size ? 0 : -ENOSPC;
+}
+
+int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg), void *arg)
+{
+    struct page *pg = malloc(sizeof(*pg));
+    unsigned seen = 0;
+    int rc = pg ? 0 : -ENOMEM;
+    do {
+        if (rc)
+            break;
+        memset(pg, 0, sizeof(*pg));
+        snprintf(pg->prefix, sizeof(pg->prefix), "%s", prefix);
+        pg->skip = seen;
+        rc = ask(p, 0, on_engine_page, pg, sizeof(*pg));
+        for (unsigned i = 0; rc == 0 && i < pg->n; i++)
+            rc = fn(pg->names[i], arg);
+        seen += pg->n;
+    } while (rc == 0 && pg->n == PAGE_NAMES);
+    free(pg);
+    return rc ? rc : (int)seen;
+}
+
+struct showing {
+    struct process *p;
+    const struct style *style;
+    FILE *out;
+    int status;
+};
+
+static int show_next(const char *name, void *arg)
+{
+    struct showing *s = arg;
+    s->status |= show(s->p, name, s->style, s->out);
     return 0;
 }
 
 /* A name, or everything below it. */
-static int show_tree(struct process *p, const char *prefix, const struct style *s, FILE *out)
+static int show_tree(struct process *p, const char *prefix, const struct style *style, FILE *out)
 {
-    struct page *pg = malloc(sizeof(*pg));
-    unsigned seen = 0;
-    int status = 0;
-    do {
-        if (!pg)
-            return 1;
-        memset(pg, 0, sizeof(*pg));
-        snprintf(pg->prefix, sizeof(pg->prefix), "%s", prefix);
-        pg->skip = seen;
-        int rc = ask(p, 0, on_engine_page, pg, sizeof(*pg));
-        if (rc) {
-            fprintf(out, "the engine does not answer: %s\n", strerror(-rc));
-            status = 1;
-            break;
-        }
-        for (unsigned i = 0; i < pg->n; i++)
-            status |= show(p, pg->names[i], s, out);
-        seen += pg->n;
-    } while (pg->n == 64);
-    free(pg);
-    if (seen == 0 && status == 0) {
-        struct one o = {0};
-        snprintf(o.name, sizeof(o.name), "%s", prefix);
-        ask(p, 0, on_engine_set, &o,
-            sizeof(o)); /* says what is wrong with the name, and changes nothing that is not there */
-        fprintf(out, "%s\n", o.err[0] ? o.err : "no such name");
-        status = 1;
+    struct showing s = {p, style, out, 0};
+    int seen = tool_sysctl_walk(p, prefix, show_next, &s);
+    if (seen > 0)
+        return s.status;
+    if (seen < 0) {
+        fprintf(out, "the engine does not answer: %s\n", strerror(-seen));
+        return 1;
     }
-    return status;
+    /* Says what is wrong with the name, and changes nothing that is not there. */
+    struct one o = {0};
+    snprintf(o.name, sizeof(o.name), "%s", prefix);
+    ask(p, 0, on_engine_set, &o, sizeof(o));
+    fprintf(out, "%s\n", o.err[0] ? o.err : "no such name");
+    return 1;
 }
 
 static int set(struct process *p, const char *name, const char *value, FILE *out)

@@ -125,14 +125,27 @@ static void default_path(char *path, size_t size)
     snprintf(path, size, "%s/leat.%d.sock", dir && *dir ? dir : "/tmp", (int)getpid());
 }
 
+/* Does a process answer there? */
+static bool in_use(const struct sockaddr_un *un)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool used = fd >= 0 && (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        close(fd);
+    return used;
+}
+
 static int bind_path(struct tool_socket *t)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct stat st;
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", t->path);
-    /* What an earlier process left behind goes; anything but a socket stays. */
-    if (lstat(t->path, &st) == 0 && S_ISSOCK(st.st_mode))
+    /* What an earlier process left behind goes; a socket in use, and anything but a socket, stays. */
+    if (lstat(t->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        if (in_use(&un))
+            return -EADDRINUSE;
         unlink(t->path);
+    }
     t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (t->fd < 0)
         return -errno;

@@ -52,6 +52,8 @@ static void find_socket(char *path, size_t size, const char *pid)
 static int ask(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct ucred who;
+    socklen_t len = sizeof(who);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (strlen(path) >= sizeof(un.sun_path)) {
         fprintf(stderr, "leatctl: %s: longer than %zu characters\n", path, sizeof(un.sun_path) - 1);
@@ -60,6 +62,12 @@ static int ask(const char *path)
     strcpy(un.sun_path, path);
     if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
         fprintf(stderr, "leatctl: %s: %s\n", path, strerror(errno));
+        exit(1);
+    }
+    /* In /tmp anybody could wait under that name. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ||
+        (who.uid != geteuid() && who.uid != 0 && geteuid() != 0)) {
+        fprintf(stderr, "leatctl: %s: another user's process listens there\n", path);
         exit(1);
     }
     return fd;
