@@ -84,8 +84,8 @@ static bool if_range_holds(const struct request *r, const struct stat *st, const
     const char *v = r->value[H_IF_RANGE];
     if (!v[0])
         return true;
-    if (v[0] == '"' || v[0] == 'W')
-        return strcmp(v, etag) == 0;
+    if (v[0] == '"' || strncmp(v, "W/", 2) == 0)
+        return strcmp(v, etag) == 0; /* ours is strong, so a weak one never holds */
     return http_date_parse(v) == st->st_mtime;
 }
 

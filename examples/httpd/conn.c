@@ -45,6 +45,14 @@ void conn_close(struct conn *c)
     free(c);
 }
 
+/* RFC 9110 §10.1.1: the client waits with its body. One that finds no room goes without: it will not wait for ever. */
+static void tell_to_go_on(struct conn *c)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    c->req.wants_continue = false;
+    leat_send(c->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL);
+}
+
 /* Feeds the parser what is there. True: a request is complete or wrong, and the response is ready to go. */
 static bool conn_parse(struct conn *c)
 {
@@ -67,8 +75,11 @@ static bool conn_parse(struct conn *c)
         c->req.error = 431;
     if (!c->req.error && err != HPE_OK && err != HPE_PAUSED)
         c->req.error = err == HPE_INVALID_METHOD ? 501 : err == HPE_HEADER_OVERFLOW ? 431 : 400;
-    if (!c->req.error && !c->req.complete)
+    if (!c->req.error && !c->req.complete) {
+        if (c->req.wants_continue && c->req.body == 0)
+            tell_to_go_on(c);
         return false;
+    }
     if (c->req.error)
         respond_error(c, c->req.error);
     else
@@ -183,6 +194,11 @@ void conn_timeout(struct conn *c)
         c->queued = queued;
         conn_deadline(c, 2);
         return;
+    }
+    if (c->state == CONN_SENDING) {
+        /* A reader that takes nothing would hold what is queued for as long as it likes. */
+        struct linger now = {1, 0};
+        leat_setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     }
     if (c->state != CONN_READING || c->req.head_bytes == 0) {
         conn_close(c);

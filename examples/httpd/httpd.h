@@ -39,6 +39,8 @@ enum header {
     H_IF_NONE_MATCH,
     H_IF_MODIFIED,
     H_IF_UNMODIFIED,
+    H_TRANSFER,
+    H_EXPECT,
     H_REFERER,
     H_AGENT,
     H_COUNT
@@ -50,8 +52,10 @@ struct request {
     char value[H_COUNT][HEADER_VALUE]; /* "" = absent */
     char field[32];                    /* name that is being read */
     uint32_t field_len, value_len;
-    int heeded; /* enum header of the value being read, or -1 */
+    int heeded;    /* enum header of the value being read, or -1 */
+    uint32_t seen; /* one bit an enum header */
     bool in_value, complete;
+    bool wants_continue; /* Expect: 100-continue, and not told yet to go on */
     uint64_t body;       /* bytes of body seen (and thrown away) */
     uint32_t head_bytes; /* of request line and headers */
     bool head_done;
@@ -144,6 +148,8 @@ time_t http_date_parse(const char *text); /* -1: no date */
 /* path.c */
 /* Decodes and normalises the path part of uri into a path relative to the root ("." for /). 0, or a status: 400, 414. */
 int path_decode(const char *uri, uint32_t len, char out[PATH_MAX], bool *slash);
+/* Writes a path as a URI has it, with percent encoding. Length, or -1 when it does not fit. */
+int path_encode(const char *path, char *out, size_t size);
 /* Opens below the root and nowhere else. A descriptor, or -errno. */
 int path_open(int root, const char *path, struct stat *st);
 const char *path_type(const char *path);

@@ -90,6 +90,21 @@ int path_decode(const char *uri, uint32_t len, char out[PATH_MAX], bool *slash)
     return 0;
 }
 
+int path_encode(const char *path, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; *path && n + 4 <= size; path++) {
+        if (isalnum((unsigned char)*path) || strchr("-._~/", *path))
+            out[n++] = *path;
+        else
+            n += (size_t)snprintf(out + n, size - n, "%%%02X", (unsigned char)*path);
+    }
+    if (*path || n >= size)
+        return -1;
+    out[n] = 0;
+    return (int)n;
+}
+
 int path_open(int root, const char *path, struct stat *st)
 {
     struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
@@ -184,14 +199,11 @@ static void html_text(FILE *out, const char *s)
     }
 }
 
-static void uri_text(FILE *out, const char *s)
+static void uri_text(FILE *out, const char *name)
 {
-    for (; *s; s++) {
-        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
-            fputc(*s, out);
-        else
-            fprintf(out, "%%%02X", (unsigned char)*s);
-    }
+    char text[3 * NAME_MAX + 1];
+    if (path_encode(name, text, sizeof(text)) >= 0)
+        fputs(text, out);
 }
 
 static int not_hidden(const struct dirent *d)

@@ -12,6 +12,8 @@ static const char *const names[H_COUNT] = {
     [H_IF_NONE_MATCH] = "if-none-match",
     [H_IF_MODIFIED] = "if-modified-since",
     [H_IF_UNMODIFIED] = "if-unmodified-since",
+    [H_TRANSFER] = "transfer-encoding",
+    [H_EXPECT] = "expect",
     [H_REFERER] = "referer",
     [H_AGENT] = "user-agent",
 };
@@ -47,6 +49,8 @@ static int on_url(http_parser *p, const char *at, size_t len)
 static int on_field(http_parser *p, const char *at, size_t len)
 {
     struct request *r = request_of(p);
+    if (r->head_done)
+        return 0; /* trailers change nothing (RFC 9110 §6.5.1) */
     if (r->in_value) {
         r->in_value = false;
         r->field_len = 0;
@@ -68,17 +72,36 @@ static int header_of(const char *field)
     return -1;
 }
 
+/* The next field begins: which one? False: it must not be there again. */
+static bool begin_value(struct request *r)
+{
+    r->in_value = true;
+    r->value_len = 0;
+    r->heeded = header_of(r->field);
+    if (r->heeded < 0)
+        return true;
+    bool again = r->seen & 1u << r->heeded;
+    r->seen |= 1u << r->heeded;
+    if (again && r->heeded == H_HOST)
+        return false; /* RFC 9112 §3.2 */
+    if (again && (r->heeded == H_IF_MATCH || r->heeded == H_IF_NONE_MATCH || r->heeded == H_TRANSFER)) {
+        /* Several lines are one list (RFC 9110 §5.3). */
+        char *value = r->value[r->heeded];
+        r->value_len = (uint32_t)strlen(value);
+        if (r->value_len + 1 < HEADER_VALUE)
+            value[r->value_len++] = ',';
+    }
+    return true;
+}
+
 static int on_value(http_parser *p, const char *at, size_t len)
 {
     struct request *r = request_of(p);
-    if (!r->in_value) {
-        r->in_value = true;
-        r->value_len = 0;
-        r->heeded = header_of(r->field);
-        if (r->heeded == H_HOST && r->value[H_HOST][0]) {
-            r->error = 400; /* RFC 9112 §3.2: more than one Host */
-            return 1;
-        }
+    if (r->head_done)
+        return 0;
+    if (!r->in_value && !begin_value(r)) {
+        r->error = 400;
+        return 1;
     }
     if (r->heeded < 0)
         return 0;
@@ -98,6 +121,19 @@ static int on_value(http_parser *p, const char *at, size_t len)
     return 0;
 }
 
+/* 0, or the status that answers what was asked before the body has come. */
+static int expectation(const http_parser *p, struct request *r)
+{
+    if (!r->value[H_EXPECT][0] || r->minor == 0)
+        return 0;
+    if (strcasecmp(r->value[H_EXPECT], "100-continue") != 0)
+        return 417;
+    if (r->method != HTTP_GET && r->method != HTTP_HEAD)
+        return 405; /* before it is sent for nothing */
+    r->wants_continue = r->value[H_TRANSFER][0] || (p->content_length != UINT64_MAX && p->content_length > 0);
+    return 0;
+}
+
 static int on_head(http_parser *p)
 {
     struct conn *c = p->data;
@@ -109,10 +145,14 @@ static int on_head(http_parser *p)
     r->keep_alive = http_should_keep_alive(p) && c->requests + 1 < c->s->opt->max_requests;
     if (r->major != 1)
         r->error = 505;
-    else if (r->minor >= 1 && !r->value[H_HOST][0])
+    else if (r->minor >= 1 && !(r->seen & 1u << H_HOST))
         r->error = 400;
+    else if (r->value[H_TRANSFER][0] && strcasecmp(r->value[H_TRANSFER], "chunked") != 0)
+        r->error = 501; /* RFC 9112 §6.1 */
     else if (p->content_length != UINT64_MAX && p->content_length > c->s->opt->max_body)
         r->error = 413;
+    else
+        r->error = expectation(p, r);
     return r->error ? -1 : 0;
 }
 

@@ -37,6 +37,8 @@ static const char *reason(int status)
         return "URI Too Long";
     case 416:
         return "Range Not Satisfiable";
+    case 417:
+        return "Expectation Failed";
     case 431:
         return "Request Header Fields Too Large";
     case 501:
@@ -114,16 +116,18 @@ void respond_error(struct conn *c, int status)
     respond_page(c, len < 0 ? NULL : page, len < 0 ? 0 : (size_t)len);
 }
 
-static void respond_redirect(struct conn *c)
+/* To the folder's own name, built from what was understood: what the client wrote may begin with two slashes, and "//host/" would lead
+ * to another server. */
+static void respond_redirect(struct conn *c, const char *path)
 {
     const char *query = memchr(c->req.uri, '?', c->req.uri_len);
-    int path = query ? (int)(query - c->req.uri) : (int)c->req.uri_len;
-    if (path > 700) { /* the header must fit */
-        respond_error(c, 404);
+    char to[700]; /* the header must fit */
+    if (path_encode(path, to, sizeof(to)) < 0 || strlen(to) + (query ? strlen(query) : 0) >= sizeof(to)) {
+        respond_error(c, 414);
         return;
     }
     head_begin(c, 301);
-    head_add(&c->res, "Location: %.*s/\r\n", path, c->req.uri);
+    head_add(&c->res, "Location: /%s/%s\r\n", to, query ? query : "");
     respond_page(c, NULL, 0);
 }
 
@@ -247,7 +251,7 @@ void respond(struct conn *c)
         respond_error(c, status_of(fd));
     } else if (S_ISDIR(st.st_mode) && !slash) {
         close(fd);
-        respond_redirect(c);
+        respond_redirect(c, path);
     } else if (S_ISDIR(st.st_mode)) {
         respond_folder(c, fd, path);
     } else if (S_ISREG(st.st_mode) && !slash) {

@@ -26,6 +26,10 @@ int leat_ioctl(int fd, unsigned long request, ...)
 {
     return -1;
 }
+int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+    return 0;
+}
 int leat_shutdown(int fd, int how)
 {
     return 0;
