@@ -32,6 +32,8 @@ static uint8_t options(const struct tcb *tp)
         o |= LEAT_TCPI_OPT_SACK;
     if ((tp->flags & (TF_REQ_SCALE | TF_RCVD_SCALE)) == (TF_REQ_SCALE | TF_RCVD_SCALE))
         o |= LEAT_TCPI_OPT_WSCALE;
+    if (tp->ecn & TE_ON)
+        o |= LEAT_TCPI_OPT_ECN;
     return o;
 }
 

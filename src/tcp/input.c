@@ -122,6 +122,9 @@ static void segment_synchronized(struct tcb *tp, struct tcp_segment *s)
         return;
     }
     timestamp_update(tp, s);
+    enum ecn_field field = segment_info(s)->tos & 3;
+    if (tp->ecn | field)
+        ecn_input(tp, tcp_ace(s->th), field);
     if (!(s->flags & RTE_TCP_ACK_FLAG)) {
         st->rcvnoack++;
         return;

@@ -92,6 +92,8 @@ static struct tcb *embryo(struct tcb *listener, const struct tcp_segment *s)
     tp->rcv_scale = tcp_window_scale(e->tcp);
     tcp_isn_init(tp);
     tcp_take_syn(tp, s);
+    if (!(tp->flags & TF_NOOPT))
+        ecn_accepted(tp, ecn_answer(e->tcp, tcp_ace(s->th)));
     tcp_set_state(tp, TCPS_SYN_RECEIVED);
     tcp_timer_arm(tp, TT_KEEP, e->now + tp->keepinit_ms * NS_PER_MS);
     return tp;

@@ -15,6 +15,7 @@ struct segment {
     tcp_seq seq;
     uint32_t len;
     uint8_t flags;
+    uint8_t ace, ecn; /* ECN flags of the TCP header, field of the IP header */
     unsigned optlen;
     uint8_t options[40];
 };
@@ -49,6 +50,8 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     th->recv_ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
     th->data_off = (uint8_t)(hlen << 2);
     th->tcp_flags = s->flags;
+    if (s->ace)
+        tcp_ace_set(th, s->ace);
     th->rx_win = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
     th->cksum = 0;
     th->tcp_urp = 0;
@@ -58,13 +61,13 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     return m;
 }
 
-static int to_ip(struct tcb *tp, struct rte_mbuf *m)
+static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
 {
     struct ip_send how = {
         .src = &tp->laddr,
         .dst = &tp->faddr,
         .proto = IPPROTO_TCP,
-        .tos = tp->tos,
+        .tos = tp->tos | ecn,
         .ttl = tp->ttl,
         .dont_fragment = tp->e->tcp->params.path_mtu_discovery,
         .path = &tp->path,
@@ -155,6 +158,7 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     s.seq = seq;
     s.len = len;
     s.flags = RTE_TCP_ACK_FLAG;
+    s.ace = s.ecn = 0;
     int err = tcp_path_refresh(tp);
     if (err < 0)
         return not_sent(tp, err);
@@ -166,6 +170,8 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
         if (tp->flags & TF_FIN_QUEUED)
             s.flags |= RTE_TCP_FIN_FLAG;
     }
+    if (tp->ecn)
+        s.ecn = ecn_output(tp, &s.ace, s.len > 0 && seq_geq(seq, tp->snd_max));
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
@@ -178,7 +184,7 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
         m->tso_segsz = tp->maxseg;
     }
     ack_sent(tp);
-    err = to_ip(tp, m);
+    err = to_ip(tp, m, s.ecn);
     advance(tp, &s);
     return err;
 }
@@ -191,13 +197,14 @@ int tcp_output_syn(struct tcb *tp)
         return not_sent(tp, err);
     if (tp->state == TCPS_SYN_RECEIVED)
         s.flags |= RTE_TCP_ACK_FLAG;
+    s.ace = tp->state == TCPS_SYN_RECEIVED ? ecn_own_synack_flags(tp) : ecn_syn_flags(tp);
     s.optlen = tcp_options_syn(tp, s.options);
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
     if (s.flags & RTE_TCP_ACK_FLAG)
         ack_sent(tp);
-    err = to_ip(tp, m);
+    err = to_ip(tp, m, ECN_NOT_ECT);
     advance(tp, &s);
     return err;
 }
@@ -210,12 +217,14 @@ static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
         return err;
     if (!(s->flags & RTE_TCP_RST_FLAG))
         s->optlen = tcp_options_data(tp, s->options, with_sack);
+    if (tp->ecn && !(s->flags & RTE_TCP_RST_FLAG))
+        ecn_output(tp, &s->ace, false);
     struct rte_mbuf *m = build(tp, s);
     if (!m) {
         tcp_stats(tp->e)->sndnomem++;
         return -ENOBUFS;
     }
-    return to_ip(tp, m);
+    return to_ip(tp, m, ECN_NOT_ECT);
 }
 
 /* Our FIN is all that is in flight. */
@@ -287,6 +296,8 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     if (err < 0)
         return err;
     s.optlen = tcp_options_data(tp, s.options, true);
+    if (tp->ecn)
+        ecn_output(tp, &s.ace, false);
     struct rte_mbuf *m = build(tp, &s);
     if (!m || sendbuf_attach(&tp->snd, 0, 1, m) < 0) {
         rte_pktmbuf_free(m);
@@ -297,7 +308,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     ack_sent(tp);
     if (seq_gt(tp->snd_una + 1, tp->snd_max))
         tp->snd_max = tp->snd_una + 1;
-    return to_ip(tp, m);
+    return to_ip(tp, m, ECN_NOT_ECT);
 }
 
 void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack,

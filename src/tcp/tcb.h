@@ -109,6 +109,7 @@ struct tcb {
     uint16_t mss_peer;       /* the peer's MSS option, or its default */
     uint32_t cwnd, ssthresh; /* bytes; written by cc and stack */
     uint32_t segs_unacked;   /* full segments received since the last ACK left */
+    uint16_t ecn;            /* enum tcb_ecn of ecn.h; 0 = no ECN */
     const struct tcp_stack *stack;
     const struct tcp_cc *cc;
     struct due due; /* output pass of this turn */
@@ -136,6 +137,7 @@ struct tcb {
     /* Set up once or rarely. */
     tcp_seq iss, irs;
     tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
+    tcp_seq ecn_recover;     /* TE_REDUCED lasts until snd_una reaches it */
     tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
     tcp_seq snd_sml;         /* end of the last small segment sent (Minshall's Nagle) */
     uint32_t max_sndwnd;

@@ -73,6 +73,8 @@ static int layer_tables(struct tcp_layer *t)
         rc = tcp_loss_create(t);
     if (rc == 0)
         rc = hostcache_create(t);
+    if (rc == 0)
+        rc = tcp_ecn_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 
@@ -114,5 +116,6 @@ void tcp_destroy(struct engine *e)
     pool_fini(&t->reass_segs);
     pool_fini(&t->send.extents);
     tcp_loss_destroy(t);
+    tcp_ecn_destroy(t);
     layer_free(t);
 }

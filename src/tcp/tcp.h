@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "tcp/ecn.h"
 #include "tcp/loss/loss.h"
 #include "tcp/stack.h"
 #include "tcp/tcb.h"
@@ -51,6 +52,7 @@ struct tcp_layer {
     struct tcp_stats *stats;
     struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
     struct tcp_loss loss;        /* settings, counters and memory of loss/ and cc/ */
+    struct tcp_ecn ecn;          /* settings and counters of ECN */
     struct pool tcbs, reass_segs;
     struct sendbuf_pools send;
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */

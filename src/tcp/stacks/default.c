@@ -74,7 +74,9 @@ static void enter_recovery(struct tcb *tp)
     uint32_t flight = tcb_flight(tp);
     tp->flags |= TF_RECOVERY;
     tp->recover = tp->snd_max;
-    tp->cc->event(tp, CC_LOSS_FAST, flight);
+    if (!ecn_window_reduced(tp, tp->snd_una))
+        tp->cc->event(tp, CC_LOSS_FAST, flight);
+    ecn_reduced(tp);
     tp->rtt_start = 0;
     state(tp)->rexmit_head = true;
     if (tp->recovery) {
@@ -139,6 +141,8 @@ static bool app_limited(const struct tcb *tp, uint32_t flight)
 static void grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
 {
     struct cc_ack c = {.acked = a->acked, .rtt = rtt, .flight = tcb_flight(tp), .now = a->now};
+    if ((tp->ecn & TE_REDUCED) && !(tp->flags & TF_RTO_RECOVERY))
+        return; /* RFC 3168 §6.1.2 */
     c.app_limited = app_limited(tp, c.flight);
     tp->cc->acked(tp, &c);
 }
@@ -182,6 +186,8 @@ static void default_ack(struct tcb *tp, const struct tcp_ack *a)
             scoreboard_evaluate(tp, a->acked ? a->ack : tp->snd_una);
     }
     bool duplicate = is_duplicate(tp, a, newly_sacked);
+    if (tp->ecn && ecn_congested(tp, a->ack, a->ece))
+        tp->cc->event(tp, CC_ECN, tcb_flight(tp));
     if (a->acked > 0)
         new_data_acked(tp, a);
     if (tp->flags & TF_RECOVERY)
@@ -387,6 +393,7 @@ static void data_timeout(struct tcb *tp, uint64_t now)
         tp->cc->event(tp, CC_LOSS_RTO, flight);
     else
         tp->cwnd = tp->maxseg;
+    ecn_reduced(tp);
     tp->recover = tp->snd_max;
     tp->snd_nxt = tp->snd_una;
     tp->dupacks = 0;

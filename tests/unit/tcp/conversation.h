@@ -37,6 +37,7 @@ static struct ip_addr us, peer;
 static uint16_t peer_port, our_port;
 static tcp_seq our_isn;
 static struct rte_mbuf *caught[256];
+static uint8_t caught_tos[256];
 static unsigned n_caught, at_caught;
 static struct tcp_ack last_ack; /* as the stack was told */
 static unsigned connected, acceptable, readable, writable, failed, detached, mtu_changes;
@@ -47,6 +48,7 @@ static int failed_with;
 int ip_output(struct engine *en, struct rte_mbuf *m, const struct ip_send *how)
 {
     assert_true(n_caught < 256);
+    caught_tos[n_caught] = how->tos;
     caught[n_caught++] = m;
     return 0;
 }
@@ -342,8 +344,17 @@ static void in(const char *flags, uint32_t seq, uint32_t len, uint32_t ack, uint
     in_opt(flags, seq, len, ack, wnd, "");
 }
 
+/* With the ECN field of the IP header. */
+static void in_ecn(unsigned field, const char *flags, uint32_t seq, uint32_t len, uint32_t ack)
+{
+    struct rte_mbuf *m = segment(flags, seq, len, ack, 65535, "");
+    pkt_info(m)->tos = (uint8_t)field;
+    in_packet(m);
+}
+
 struct sent {
     uint8_t flags;
+    uint8_t ecn; /* field of the IP header */
     uint32_t seq, len, ack, wnd;
     struct tcp_options opt;
 };
@@ -359,6 +370,7 @@ static struct sent next_sent(void)
         our_isn = rte_be_to_cpu_32(th->sent_seq);
     struct sent s = {
         .flags = th->tcp_flags,
+        .ecn = caught_tos[at_caught - 1] & 3,
         .seq = rte_be_to_cpu_32(th->sent_seq) - our_isn,
         .len = m->pkt_len - hlen,
         .ack = rte_be_to_cpu_32(th->recv_ack) - PEER_ISN,
