@@ -6,17 +6,25 @@
 #include <stdint.h>
 #include <leat/leat.h>
 
-#define LEAT_TCP_NOPUSH   0x10004
-#define LEAT_TCP_NOOPT    0x10008
-#define LEAT_TCP_KEEPINIT 0x10080
+#define LEAT_TCP_NOPUSH 0x10004
+#define LEAT_TCP_NOOPT  0x10008
+#define LEAT_TCP_INFO                                                                                        \
+    0x10020 /* FreeBSD's: struct leat_freebsd_tcp_info; Linux's TCP_INFO: struct leat_tcp_info */
+#define LEAT_TCP_MAXUNACKTIME 0x10044 /* s: as TCP_USER_TIMEOUT, which counts in ms; 0: none */
+#define LEAT_TCP_KEEPINIT     0x10080
 
 #define LEAT_TCPI_OPT_TIMESTAMPS 0x01
 #define LEAT_TCPI_OPT_SACK       0x02
 #define LEAT_TCPI_OPT_WSCALE     0x04
 #define LEAT_TCPI_OPT_ECN        0x08
+#define LEAT_TCPI_OPT_TFO        0x20 /* LEAT_TCP_INFO only; Linux's TCP_INFO has no such bits */
+#define LEAT_TCPI_OPT_ACE        0x40
 
-/* getsockopt(IPPROTO_TCP, TCP_INFO): the head has the members of Linux's struct tcp_info that FreeBSD shares, in its order; tcpi_state
- * in Linux's numbers (ESTABLISHED 1 ... CLOSING 11), so that programs compiled for Linux read it right. Times in us. */
+/*
+ * getsockopt(IPPROTO_TCP, TCP_INFO), on a socket in any state: Linux's struct tcp_info, whose first 104 bytes are those of glibc's <netinet/tcp.h>, with
+ * Linux's numbers of the states (ESTABLISHED 1 ... CLOSING 11). Windows in segments, times in us, those of the last events in ms. 0 where
+ * Leat has no such thing.
+ */
 struct leat_tcp_info {
     uint8_t tcpi_state, tcpi_ca_state, tcpi_retransmits, tcpi_probes, tcpi_backoff, tcpi_options;
     uint8_t tcpi_snd_wscale : 4, tcpi_rcv_wscale : 4;
@@ -31,6 +39,51 @@ struct leat_tcp_info {
     uint32_t tcpi_segs_out, tcpi_segs_in, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_data_segs_in,
         tcpi_data_segs_out;
     uint64_t tcpi_delivery_rate;
+    uint64_t tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited;
+    uint32_t tcpi_delivered, tcpi_delivered_ce;
+    uint64_t tcpi_bytes_sent, tcpi_bytes_retrans;
+    uint32_t tcpi_dsack_dups, tcpi_reord_seen, tcpi_rcv_ooopack, tcpi_snd_wnd;
+};
+
+/*
+ * getsockopt(IPPROTO_TCP, LEAT_TCP_INFO), on a socket in any state: FreeBSD's struct tcp_info (tcp(4)), member by member, with FreeBSD's numbers of the
+ * states (CLOSED 0, LISTEN 1 ... TIME_WAIT 10; <netinet/tcp_fsm.h>), windows in bytes, times in us. Members that begin with two underscores are
+ * 0 on FreeBSD and here.
+ */
+struct leat_freebsd_tcp_info {
+    uint8_t tcpi_state;
+    uint8_t __tcpi_ca_state, __tcpi_retransmits, __tcpi_probes, __tcpi_backoff;
+    uint8_t tcpi_options; /* LEAT_TCPI_OPT_* */
+    uint8_t tcpi_snd_wscale : 4, tcpi_rcv_wscale : 4;
+    uint32_t tcpi_rto; /* us, backoff included */
+    uint32_t __tcpi_ato;
+    uint32_t tcpi_snd_mss, tcpi_rcv_mss; /* payload bytes of a full segment: that we send, that we expect */
+    uint32_t __tcpi_unacked, __tcpi_sacked, __tcpi_lost, __tcpi_retrans, __tcpi_fackets;
+    uint32_t __tcpi_last_data_sent, __tcpi_last_ack_sent;
+    uint32_t tcpi_last_data_recv; /* us since the last segment was received */
+    uint32_t __tcpi_last_ack_recv;
+    uint32_t __tcpi_pmtu, __tcpi_rcv_ssthresh;
+    uint32_t tcpi_rtt, tcpi_rttvar;            /* us, smoothed */
+    uint32_t tcpi_snd_ssthresh, tcpi_snd_cwnd; /* bytes */
+    uint32_t __tcpi_advmss, __tcpi_reordering, __tcpi_rcv_rtt;
+    uint32_t tcpi_rcv_space; /* bytes: the window that we announce */
+    uint32_t tcpi_snd_wnd;   /* bytes: the window that the peer announced */
+    uint32_t tcpi_snd_bwnd;  /* 0 */
+    uint32_t tcpi_snd_nxt, tcpi_rcv_nxt;
+    uint32_t tcpi_toe_tid; /* 0 */
+    uint32_t tcpi_snd_rexmitpack, tcpi_rcv_ooopack;
+    uint32_t tcpi_snd_zerowin;  /* segments sent with a window of 0 */
+    uint32_t tcpi_delivered_ce; /* Accurate ECN: CE marks that the peer reported, */
+    uint32_t tcpi_received_ce;  /* and those that we received */
+    uint32_t __tcpi_delivered_e1_bytes, __tcpi_delivered_e0_bytes, __tcpi_delivered_ce_bytes;
+    uint32_t __tcpi_received_e1_bytes, __tcpi_received_e0_bytes, __tcpi_received_ce_bytes;
+    uint32_t tcpi_total_tlp; /* tail loss probes sent */
+    uint64_t tcpi_total_tlp_bytes;
+    uint32_t tcpi_snd_una, tcpi_snd_max;
+    uint32_t tcpi_rcv_numsacks; /* runs of data out of order that we hold */
+    uint32_t tcpi_rcv_adv;      /* right edge of the window that we announced */
+    uint32_t tcpi_dupacks;      /* duplicate ACKs in a row */
+    uint32_t __tcpi_pad[10];
 };
 
 #endif

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP_INFO.
+// TCP_INFO, as Linux and as FreeBSD have it.
 #include <string.h>
 #include <leat/tcp.h>
 #include "tcp/loss/rto.h"
+#include "tcp/output.h"
+#include "tcp/reassembly.h"
 #include "tcp/tcp.h"
+
+/* FreeBSD 14 and 15, amd64: programs that read it by offset find each member where they look. */
+_Static_assert(offsetof(struct leat_freebsd_tcp_info, tcpi_rcv_space) == 96, "FreeBSD's layout");
+_Static_assert(offsetof(struct leat_freebsd_tcp_info, tcpi_total_tlp_bytes) == 168, "FreeBSD's layout");
+_Static_assert(sizeof(struct leat_freebsd_tcp_info) == 240, "FreeBSD's layout");
+_Static_assert(offsetof(struct leat_tcp_info, tcpi_pacing_rate) == 104, "Linux's layout");
+_Static_assert(sizeof(struct leat_tcp_info) == 232, "Linux's layout");
 
 /* Linux's numbers of the states (<netinet/tcp.h>). */
 static const uint8_t linux_state[TCP_NSTATES] = {
@@ -76,4 +85,40 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
     info->tcpi_notsent_bytes =
         tp->snd.bytes -
         (tp->snd_max - tp->snd_una > tp->snd.bytes ? tp->snd.bytes : tp->snd_max - tp->snd_una);
+    info->tcpi_bytes_sent = tp->bytes_out + tp->rexmit_bytes;
+    info->tcpi_bytes_retrans = tp->rexmit_bytes;
+    info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;
+    info->tcpi_snd_wnd = tp->snd_wnd;
+}
+
+void tcp_fill_freebsd_info(struct tcb *tp, struct leat_freebsd_tcp_info *info)
+{
+    memset(info, 0, sizeof(*info));
+    info->tcpi_state = tp->state;
+    if (tp->state == TCPS_LISTEN)
+        return;
+    info->tcpi_options = options(tp);
+    if (info->tcpi_options & LEAT_TCPI_OPT_WSCALE) {
+        info->tcpi_snd_wscale = tp->snd_scale & 0xf;
+        info->tcpi_rcv_wscale = tp->rcv_scale & 0xf;
+    }
+    info->tcpi_rto = us(rto_current(tp));
+    info->tcpi_snd_mss = info->tcpi_rcv_mss = tp->maxseg;
+    info->tcpi_last_data_recv = tp->last_rcv ? us(tp->e->now - tp->last_rcv) : 0;
+    info->tcpi_rtt = us(tp->srtt);
+    info->tcpi_rttvar = us(tp->rttvar);
+    info->tcpi_snd_ssthresh = tp->ssthresh;
+    info->tcpi_snd_cwnd = tp->cwnd;
+    info->tcpi_rcv_space = TCPS_HAVERCVDSYN(tp->state) ? tcp_receive_window(tp) : tp->rcv.hiwat;
+    info->tcpi_snd_wnd = tp->snd_wnd;
+    info->tcpi_snd_nxt = tp->snd_nxt;
+    info->tcpi_rcv_nxt = tp->rcv_nxt;
+    info->tcpi_snd_rexmitpack = (uint32_t)tp->rexmit_segs;
+    info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;
+    info->tcpi_snd_zerowin = tp->snd_zerowin;
+    info->tcpi_snd_una = tp->snd_una;
+    info->tcpi_snd_max = tp->snd_max;
+    info->tcpi_rcv_numsacks = tp->reass ? tp->reass->runs : 0;
+    info->tcpi_rcv_adv = tp->rcv_adv;
+    info->tcpi_dupacks = tp->dupacks;
 }

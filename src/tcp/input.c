@@ -140,7 +140,7 @@ static void segment_no_connection(struct engine *e, struct tcp_segment *s)
     const struct tcp_params *p = &e->tcp->params;
     const struct pkt_info *info = segment_info(s);
     bool silent = p->blackhole == 1 ? (s->flags & RTE_TCP_SYN_FLAG) : p->blackhole > 1;
-    if (p->log_in_vain) {
+    if (p->log_in_vain == 2 || (p->log_in_vain == 1 && (s->flags & RTE_TCP_SYN_FLAG))) {
         char src[IP_ADDR_STRLEN], dst[IP_ADDR_STRLEN];
         RTE_LOG(INFO, USER1, "TCP segment to closed port: %s:%u -> %s:%u flags 0x%x\n",
                 ip_addr_str(&info->src, src), rte_be_to_cpu_16(s->th->src_port), ip_addr_str(&info->dst, dst),

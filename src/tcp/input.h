@@ -75,3 +75,5 @@ void tcp_input_deliver_early(struct tcb *tp);
 /* state.c: CLOSED in good order: freed now when nobody has it. */
 void tcp_closed(struct tcb *tp);
 void tcp_fin_wait_2(struct tcb *tp);
+/* TT_2MSL of a FIN_WAIT_2 that nobody reads any more went off: tp may be gone. */
+void tcp_fin_wait_2_timeout(struct tcb *tp, uint64_t now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Socket options of level IPPROTO_TCP: numbers of <netinet/tcp.h> and <leat/tcp.h>.
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <netinet/tcp.h>
 #include <leat/tcp.h>
@@ -92,6 +93,11 @@ static int set_number(struct tcb *tp, int name, int v)
             return -EINVAL;
         tp->user_timeout_ms = (uint32_t)v;
         break;
+    case LEAT_TCP_MAXUNACKTIME:
+        if (v < 0 || v > INT_MAX / 1000)
+            return -EINVAL;
+        tp->user_timeout_ms = (uint32_t)v * 1000;
+        break;
     default:
         return -ENOPROTOOPT;
     }
@@ -150,6 +156,9 @@ static int get_number(const struct tcb *tp, int name, int *v)
     case TCP_USER_TIMEOUT:
         *v = (int)tp->user_timeout_ms;
         break;
+    case LEAT_TCP_MAXUNACKTIME:
+        *v = (int)(tp->user_timeout_ms / 1000);
+        break;
     default:
         return -ENOPROTOOPT;
     }
@@ -166,8 +175,13 @@ static int give(void *val, uint32_t *len, const void *from, uint32_t size)
 
 int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
 {
+    struct leat_freebsd_tcp_info freebsd;
     struct leat_tcp_info info;
     int v;
+    if (name == LEAT_TCP_INFO) {
+        tcp_fill_freebsd_info(tp, &freebsd);
+        return give(val, len, &freebsd, sizeof(freebsd));
+    }
     if (name == TCP_INFO) {
         tcp_fill_info(tp, &info);
         return give(val, len, &info, sizeof(info));

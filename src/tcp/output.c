@@ -31,6 +31,10 @@ static uint16_t window_field(struct tcb *tp, uint8_t flags)
         field = (promised + (1u << scale) - 1) >> scale;
     if (field > MAX_WINDOW)
         field = MAX_WINDOW;
+    if (__builtin_expect(field == 0, 0)) {
+        tp->snd_zerowin++;
+        tp->flags |= TF_RXWIN0SENT;
+    }
     tp->rcv_wnd = wnd;
     if (seq_gt(tp->rcv_nxt + (field << scale), tp->rcv_adv))
         tp->rcv_adv = tp->rcv_nxt + (field << scale);

@@ -12,6 +12,10 @@ void tcp_set_state(struct tcb *tp, enum tcp_state s)
     struct tcp_layer *t = tp->e->tcp;
     t->states[tp->state]--;
     t->states[s]++;
+    if (tp->flags & TF_ORPHAN)
+        t->orphans += (uint32_t)tcp_is_orphan(tp, s) - (uint32_t)tcp_is_orphan(tp, tp->state);
+    if (tp->state == TCPS_TIME_WAIT)
+        TAILQ_REMOVE(&t->time_wait, tp, accept_link);
     tp->state = s;
 }
 
@@ -109,20 +113,34 @@ void tcp_established(struct tcb *tp)
     }
 }
 
+/* FreeBSD's tcp_maxidle: so long nothing has been heard of a peer that keepalive would have given up. */
+static uint64_t idle_most(const struct tcb *tp)
+{
+    return (uint64_t)tp->keepcnt * tp->keepintvl_ms * NS_PER_MS;
+}
+
+void tcp_fin_wait_2_arm(struct tcb *tp)
+{
+    const struct tcp_params *p = &tp->e->tcp->params;
+    uint64_t wait = p->fast_finwait2_recycle ? p->finwait2_timeout_ms * NS_PER_MS : idle_most(tp);
+    tcp_timer_arm(tp, TT_2MSL, tp->e->now + wait);
+}
+
 void tcp_fin_wait_2(struct tcb *tp)
 {
     tcp_set_state(tp, TCPS_FIN_WAIT_2);
     /* RFC 9293 §3.3.2 has no end to this state; with nobody left to read, the peer's FIN is not waited for long. */
-    if (tp->flags & TF_ORPHAN)
-        tcp_timer_arm(tp, TT_2MSL, tp->e->now + tp->e->tcp->params.finwait2_timeout_ms * NS_PER_MS);
+    if (tp->flags & (TF_ORPHAN | TF_CANTRCVMORE))
+        tcp_fin_wait_2_arm(tp);
 }
 
-void tcp_time_wait(struct tcb *tp)
+void tcp_fin_wait_2_timeout(struct tcb *tp, uint64_t now)
 {
-    tcp_set_state(tp, TCPS_TIME_WAIT);
-    for (int i = 0; i < TT_N; i++)
-        tcp_timer_stop(tp, (enum tcp_timer)i);
-    reass_free(tp);
-    hostcache_learn(tp);
-    tcp_timer_arm(tp, TT_2MSL, tp->e->now + 2 * tp->e->tcp->params.msl_ms * NS_PER_MS);
+    const struct tcp_params *p = &tp->e->tcp->params;
+    if (!p->fast_finwait2_recycle && now - tp->last_rcv < idle_most(tp)) { /* the peer lives */
+        tcp_timer_arm(tp, TT_2MSL, now + tp->keepintvl_ms * NS_PER_MS);
+        return;
+    }
+    tp->e->tcp->stats->finwait2_drops++;
+    tcp_closed(tp);
 }

@@ -23,8 +23,11 @@
     X(keepdrops, "connections", "Connections dropped by keepalive or a handshake that took too long")        \
     X(usertimeo, "connections", "Connections dropped by TCP_USER_TIMEOUT (RFC 5482)")                        \
     X(delack, "segments", "Delayed ACKs sent by timer")                                                      \
-    X(finwait2_drops, "connections", "Orphans dropped in FIN_WAIT_2")                                        \
-    X(timewait_recycled, "connections", "TIME-WAIT ended by a new SYN (RFC 6191)")                           \
+    X(finwait2_drops, "connections", "Connections dropped in FIN_WAIT_2 that nobody reads any more")         \
+    X(orphan_drops, "connections", "Connections reset at close: net.inet.tcp.maxorphans")                    \
+    X(orphan_memdrops, "connections", "Connections reset at close: sendbytes_max is nearly reached")         \
+    X(tw_recycles, "connections", "TIME-WAIT ended by a new SYN (RFC 6191)")                                 \
+    X(tw_overflow, "connections", "TIME-WAIT ended early: net.inet.tcp.maxtcptw")                            \
     X(hc_added, "hosts", "Hosts entered into the host cache")                                                \
     X(hc_bucketoverflow, "hosts", "Hosts that left the host cache early: bucketlimit or cachelimit")         \
     X(cachedrtt, "connections", "Connections that left their RTT in the host cache")                         \

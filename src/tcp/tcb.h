@@ -60,6 +60,7 @@ enum tcb_flags {
     TF_QUICKACK = 0x200000,
     TF_RCVBUF_FIXED = 0x400000, /* SO_RCVBUF was set: no auto-tuning */
     TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
+    TF_RXWIN0SENT = 0x8000000,  /* the last window sent was 0: what comes now is acknowledged at once */
 };
 
 struct tcp_stack;
@@ -158,12 +159,13 @@ struct tcb {
 
     /* Above. */
     const struct tcp_upcalls *up;
-    void *so;                     /* socket; NULL when orphan or not yet accepted */
-    struct tcb *listener;         /* of a passive connection not yet accepted */
-    TAILQ_ENTRY(tcb) accept_link; /* in the listener's incomplete or complete queue */
-    TAILQ_ENTRY(tcb) all_link;    /* every tcb of the engine */
-    struct tcp_listen *listen;    /* TCPS_LISTEN only */
-    struct tcp_port *port;        /* demux.c: the local port's list that holds port_link; NULL = not bound */
+    void *so;             /* socket; NULL when orphan or not yet accepted */
+    struct tcb *listener; /* of a passive connection not yet accepted */
+    TAILQ_ENTRY(tcb)
+    accept_link; /* in the listener's incomplete or complete queue, later in the engine's of TIME_WAIT */
+    TAILQ_ENTRY(tcb) all_link; /* every tcb of the engine */
+    struct tcp_listen *listen; /* TCPS_LISTEN only */
+    struct tcp_port *port;     /* demux.c: the local port's list that holds port_link; NULL = not bound */
     LIST_ENTRY(tcb) port_link;
     uint16_t bind_flags; /* TCP_BIND_* */
     bool in_table;       /* demux.c: hash_next is valid */
@@ -177,6 +179,7 @@ struct tcb {
     uint32_t scope_index;
 
     /* Counted for TCP_INFO. */
+    uint32_t snd_zerowin; /* segments sent with a window of 0 */
     uint64_t bytes_in, bytes_out, segs_in, segs_out, rexmit_bytes, rexmit_segs, ooo_segs;
 
     uint64_t stack_state[TCP_STACK_BYTES / 8];
@@ -187,6 +190,11 @@ struct tcb {
 static inline uint32_t tcb_flight(const struct tcb *tp)
 {
     return tp->snd_max - tp->snd_una;
+}
+/* In state s, would it live on without a socket and not just wait out its time? */
+static inline bool tcp_is_orphan(const struct tcb *tp, enum tcp_state s)
+{
+    return (tp->flags & TF_ORPHAN) && s > TCPS_LISTEN && s != TCPS_TIME_WAIT;
 }
 static inline void tcb_mark_due(struct tcb *tp)
 {

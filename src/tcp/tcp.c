@@ -86,6 +86,7 @@ int tcp_create(struct engine *e)
     t->e = e;
     e->tcp = t;
     TAILQ_INIT(&t->all);
+    TAILQ_INIT(&t->time_wait);
     int rc = layer_tables(t);
     if (rc < 0) {
         layer_free(t);

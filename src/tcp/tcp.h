@@ -33,8 +33,9 @@ struct
     tcp_params { /* sysctl net.inet.tcp.*, each with FreeBSD's name and default where it has one: params.c */
     uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
     bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
-        log_in_vain, tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst,
-        blackhole_local;
+        tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst, blackhole_local,
+        sendbuf_auto_lowat, nolocaltimewait, fast_finwait2_recycle, rfc6191;
+    uint32_t log_in_vain, maxunacktime_ms, msl_local_ms, maxtcptw, maxorphans;
     uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt, quickack_bytes;
     uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;
     uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, keepcnt, persmin_ms, persmax_ms, finwait2_timeout_ms;
@@ -57,6 +58,8 @@ struct tcp_layer {
     struct sendbuf_pools send;
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */
     uint32_t states[TCP_NSTATES]; /* connections in each state */
+    uint32_t orphans;             /* connections that no socket has, but for those in TIME_WAIT */
+    struct tcb_list time_wait;    /* in TIME_WAIT, the one whose time began first before the others */
     struct demux *demux;          /* demux.c: connections by four-tuple; listeners and bound ports */
     struct tcb_list all;
 };
@@ -108,6 +111,8 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len);
 int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len);
 struct leat_tcp_info;
 void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info);
+struct leat_freebsd_tcp_info;
+void tcp_fill_freebsd_info(struct tcb *tp, struct leat_freebsd_tcp_info *info);
 
 /*
  * Among TCP rooms.
@@ -173,8 +178,11 @@ static inline uint8_t tcp_window_scale(const struct tcp_layer *t)
 /* state.c: the machine */
 void tcp_set_state(struct tcb *tp, enum tcp_state s);
 void tcp_established(struct tcb *tp);
+/* In FIN_WAIT_2 nobody reads any more: when to give up waiting for the peer's FIN. */
+void tcp_fin_wait_2_arm(struct tcb *tp);
 void tcp_drop(struct tcb *tp, int error); /* to CLOSED with an error for the socket, no RST */
 void tcp_free(struct tcb *tp);            /* out of every list and back to the pool */
+/* timewait.c: into TIME_WAIT, or its time begins again. The oldest of the others may go (maxtcptw). */
 void tcp_time_wait(struct tcb *tp);
 /* timers.c */
 void tcp_timer_arm(struct tcb *tp, enum tcp_timer which, uint64_t deadline);

@@ -82,8 +82,9 @@ static void timeout(struct tcb *tp, enum tcp_timer which, uint64_t now)
         break;
     case TT_2MSL:
         if (tp->state == TCPS_FIN_WAIT_2)
-            tp->e->tcp->stats->finwait2_drops++;
-        tcp_closed(tp);
+            tcp_fin_wait_2_timeout(tp, now);
+        else
+            tcp_closed(tp);
         break;
     default:
         tp->stack->timer(tp, which, now);

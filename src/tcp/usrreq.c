@@ -64,6 +64,7 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     tp->keepintvl_ms = p->keepintvl_ms;
     tp->keepcnt = (uint16_t)p->keepcnt;
     tp->keepinit_ms = p->keepinit_ms;
+    tp->user_timeout_ms = p->maxunacktime_ms;
     tp->maxseg = (uint16_t)p->mssdflt;
     tp->rto = p->rexmit_initial_ms * NS_PER_MS;
     tp->ssthresh = UINT32_MAX / 2;
@@ -278,6 +279,22 @@ static void orphan(struct tcb *tp)
     tp->so = NULL;
     tp->flags |= TF_ORPHAN;
     tp->flags &= ~(TF_NOPUSH | TF_MORETOCOME);
+    tp->e->tcp->orphans += tcp_is_orphan(tp, tp->state);
+}
+
+/* Is there no room for another connection that only its timers look after? Then it ends now (as Linux's tcp_max_orphans). */
+static bool orphans_full(const struct tcb *tp)
+{
+    const struct tcp_layer *t = tp->e->tcp;
+    if (t->orphans > t->params.maxorphans) {
+        t->stats->orphan_drops++;
+        return true;
+    }
+    if (tp->snd.bytes > 0 && t->send.bytes > t->send.bytes_limit / 4 * 3) {
+        t->stats->orphan_memdrops++;
+        return true;
+    }
+    return false;
 }
 
 static void close_listener(struct tcb *tp)
@@ -305,11 +322,12 @@ void tcp_close(struct tcb *tp, bool abort)
         recvbuf_free(tp);
         break;
     default:
-        if (abort || unread) { /* RFC 2525 §2.17: the peer must learn that its data was not read */
+        if (abort || unread ||
+            orphans_full(tp)) { /* RFC 2525 §2.17: the peer must learn that its data was not read */
             tcp_abort(tp, ECONNABORTED);
         } else {
             if (tp->state == TCPS_FIN_WAIT_2)
-                tcp_timer_arm(tp, TT_2MSL, tp->e->now + tp->e->tcp->params.finwait2_timeout_ms * NS_PER_MS);
+                tcp_fin_wait_2_arm(tp);
             tcp_shutdown_write(tp);
         }
     }

@@ -132,6 +132,8 @@ bool persist_timeout(struct tcb *tp, uint64_t now)
     /* RFC 1122 §4.2.2.17: as long as probes are answered the connection stays; orphans are not kept so long. */
     uint64_t silent = now - RTE_MAX(tp->last_rcv, tp->started);
     bool orphan_over = (tp->flags & TF_ORPHAN) && tp->persist_shift >= TCP_MAXRXTSHIFT;
+    if (tp->state > TCPS_CLOSE_WAIT && silent >= tp->e->tcp->params.persmax_ms * NS_PER_MS)
+        orphan_over = true; /* FreeBSD: closed here, and nothing is heard from there */
     bool user_over = tp->user_timeout_ms && now - tp->stalled_since >= tp->user_timeout_ms * NS_PER_MS;
     if (orphan_over || user_over || silent >= l->params.maxpersistidle_ms * NS_PER_MS) {
         l->stats.persistdrop++;
