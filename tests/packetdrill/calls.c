@@ -5,26 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <leat/event.h>
 #include <leat/leat.h>
 #include <leat/tcp.h>
-#include "player.h"
+#include "calls.h"
 
-#define ARGS_MAX   8
-#define BUFFER_MAX (16u << 20)
-
-struct call {
-    struct player *p;
-    const struct event *e;
-    const struct value *arg[ARGS_MAX];
-    unsigned n;
-    int64_t result;
-    int error;    /* errno after it */
-    bool failed;  /* a message was written */
-    bool waiting; /* it has an end time: must not block here */
-};
-
-static bool wrong(struct call *c, const char *what)
+bool call_wrong(struct call *c, const char *what)
 {
     if (!c->failed)
         player_failed(c->p, c->e, "%s(): %s", c->e->text, what);
@@ -34,13 +21,13 @@ static bool wrong(struct call *c, const char *what)
 
 /* ---- arguments ---- */
 
-static int64_t integer(struct call *c, unsigned i)
+int64_t call_integer(struct call *c, unsigned i)
 {
     if (i < c->n && c->arg[i]->kind == VALUE_INTEGER)
         return c->arg[i]->integer;
     char what[60];
     snprintf(what, sizeof(what), "argument %u: expected a number", i + 1);
-    wrong(c, what);
+    call_wrong(c, what);
     return 0;
 }
 
@@ -53,30 +40,30 @@ static int live_fd(struct player *p, int script)
     return 1000000 + script;
 }
 
-static int descriptor(struct call *c, unsigned i)
+int call_descriptor(struct call *c, unsigned i)
 {
-    int fd = live_fd(c->p, (int)integer(c, i));
+    int fd = live_fd(c->p, (int)call_integer(c, i));
     if (fd < 1000000)
         c->p->last_fd = fd;
     return fd;
 }
 
 /* What the script calls it is remembered when the call was good. */
-static void new_fd(struct call *c)
+void call_new_fd(struct call *c, bool plain)
 {
     const struct value *r = c->e->result;
     if (c->result < 0 || !r || r->kind != VALUE_INTEGER || r->integer < 0)
         return;
     if (c->p->n_fds == PLAYER_FDS) {
-        wrong(c, "too many descriptors");
+        call_wrong(c, "too many descriptors");
         return;
     }
-    c->p->fds[c->p->n_fds++] = (struct player_fd){(int)r->integer, (int)c->result};
+    c->p->fds[c->p->n_fds++] = (struct player_fd){(int)r->integer, (int)c->result, plain};
     c->p->last_fd = (int)c->result;
     c->result = r->integer;
 }
 
-static const struct value *member(const struct value *s, const char *name)
+const struct value *call_member(const struct value *s, const char *name)
 {
     for (const struct value *m = s->first; m; m = m->next)
         if (m->name && !strcmp(m->name, name))
@@ -86,27 +73,27 @@ static const struct value *member(const struct value *s, const char *name)
 
 static const struct value *address_text(const struct value *s)
 {
-    const struct value *a = member(s, "sin_addr");
-    return a ? a : member(s, "sin6_addr");
+    const struct value *a = call_member(s, "sin_addr");
+    return a ? a : call_member(s, "sin6_addr");
 }
 
 /* {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr("1.2.3.4")}, or ... */
-static socklen_t address(struct call *c, unsigned i, const struct ip_addr *otherwise, uint16_t port,
-                         struct sockaddr_storage *out)
+socklen_t call_address(struct call *c, unsigned i, const struct ip_addr *otherwise, uint16_t port,
+                       struct sockaddr_storage *out)
 {
     const struct value *v = i < c->n ? c->arg[i] : NULL;
     struct ip_addr a = *otherwise;
     bool v6 = c->p->script->v6;
     memset(out, 0, sizeof(*out));
     if (v && v->kind == VALUE_STRUCT) {
-        const struct value *family = member(v, "sa_family"), *p = member(v, "sin_port"),
+        const struct value *family = call_member(v, "sa_family"), *p = call_member(v, "sin_port"),
                            *text = address_text(v);
         if (!p)
-            p = member(v, "sin6_port");
+            p = call_member(v, "sin6_port");
         v6 = family && family->kind == VALUE_INTEGER ? family->integer == AF_INET6 : v6;
         port = p && p->kind == VALUE_INTEGER ? (uint16_t)p->integer : port;
         if (text && text->kind == VALUE_STRING && ip_addr_parse(text->string, &a) < 0)
-            wrong(c, "not an address");
+            call_wrong(c, "not an address");
         if (text && text->kind == VALUE_INTEGER)
             a = ip_addr_v4(htonl((uint32_t)text->integer));
     }
@@ -124,38 +111,16 @@ static socklen_t address(struct call *c, unsigned i, const struct ip_addr *other
     return sizeof(*in);
 }
 
-/* Bytes to send: the string repeated, or a count for "...". */
-static char *bytes(struct call *c, const struct value *v, uint64_t n)
-{
-    if (n > BUFFER_MAX) {
-        wrong(c, "more than 16 MiB at once");
-        return NULL;
-    }
-    char *b = calloc(1, n + 1);
-    if (!b)
-        abort();
-    if (v && v->kind == VALUE_STRING)
-        memcpy(b, v->string, n < v->len ? n : v->len);
-    return b;
-}
-
 /* ---- what is expected ---- */
 
-static void check_integer(struct call *c, const struct value *want, int64_t got, const char *what)
+void call_check_integer(struct call *c, const struct value *want, int64_t got, const char *what)
 {
     char message[100];
     if (!want || want->kind != VALUE_INTEGER || want->integer == got)
         return;
     snprintf(message, sizeof(message), "%s is %lld, expected %lld", what, (long long)got,
              (long long)want->integer);
-    wrong(c, message);
-}
-
-static void check_data(struct call *c, const struct value *want, const char *got, int64_t n)
-{
-    if (want && want->kind == VALUE_STRING && n >= 0 &&
-        (want->len < (size_t)n || memcmp(want->string, got, (size_t)n) != 0))
-        wrong(c, "other bytes were received");
+    call_wrong(c, message);
 }
 
 /* ---- calls ---- */
@@ -165,158 +130,75 @@ static void do_socket(struct call *c)
     int domain = c->arg[0]->kind == VALUE_INTEGER ? (int)c->arg[0]->integer
                  : c->p->script->v6               ? AF_INET6
                                                   : AF_INET;
-    c->result = leat_socket(domain, (int)integer(c, 1), (int)integer(c, 2));
-    new_fd(c);
+    c->result = leat_socket(domain, (int)call_integer(c, 1), (int)call_integer(c, 2));
+    call_new_fd(c, false);
 }
 
 static void do_bind(struct call *c)
 {
     struct sockaddr_storage a;
-    socklen_t len = address(c, 1, &c->p->dialog->local, c->p->bind_port, &a);
-    c->result = leat_bind(descriptor(c, 0), (struct sockaddr *)&a, len);
+    socklen_t len = call_address(c, 1, &c->p->dialog->local, c->p->bind_port, &a);
+    c->result = leat_bind(call_descriptor(c, 0), (struct sockaddr *)&a, len);
     if (c->result == 0)
         c->p->bound = ntohs(((struct sockaddr_in *)&a)->sin_port);
 }
 
 static void do_listen(struct call *c)
 {
-    c->result = leat_listen(descriptor(c, 0), (int)integer(c, 1));
+    c->result = leat_listen(call_descriptor(c, 0), (int)call_integer(c, 1));
     if (c->result == 0)
         dialog_next(c->p->dialog, c->p->bound);
 }
 
 static void do_accept(struct call *c)
 {
-    int flags = !strcmp(c->e->text, "accept4") ? (int)integer(c, 3) : 0;
-    c->result = leat_accept4(descriptor(c, 0), NULL, NULL, flags);
-    new_fd(c);
+    int flags = !strcmp(c->e->text, "accept4") ? (int)call_integer(c, 3) : 0;
+    c->result = leat_accept4(call_descriptor(c, 0), NULL, NULL, flags);
+    call_new_fd(c, false);
 }
 
 static void do_connect(struct call *c)
 {
     struct sockaddr_storage a;
-    socklen_t len = address(c, 1, &c->p->dialog->remote, c->p->connect_port, &a);
+    socklen_t len = call_address(c, 1, &c->p->dialog->remote, c->p->connect_port, &a);
     if (!c->p->waiting) /* asked the first time */
         dialog_next(c->p->dialog, 0);
-    c->result = leat_connect(descriptor(c, 0), (struct sockaddr *)&a, len);
+    c->result = leat_connect(call_descriptor(c, 0), (struct sockaddr *)&a, len);
 }
 
 static void do_close(struct call *c)
 {
-    int fd = descriptor(c, 0);
-    c->result = leat_close(fd);
-    for (unsigned i = 0; i < c->p->n_fds; i++)
-        if (c->p->fds[i].live == fd)
+    int fd = call_descriptor(c, 0);
+    bool plain = false;
+    for (unsigned i = 0; i < c->p->n_fds; i++) {
+        if (c->p->fds[i].live == fd && c->p->fds[i].script == c->arg[0]->integer) {
+            plain = c->p->fds[i].plain;
             c->p->fds[i].live = -1;
+        }
+    }
+    c->result = plain ? close(fd) : leat_close(fd);
     c->p->last_fd = -1;
 }
 
 static void do_shutdown(struct call *c)
 {
-    c->result = leat_shutdown(descriptor(c, 0), (int)integer(c, 1));
-}
-
-/* read(fd, buf, n), recv(fd, buf, n, flags), recvfrom(fd, buf, n, flags, ..., ...) */
-static void do_recv(struct call *c)
-{
-    int64_t n = integer(c, 2);
-    char *b = bytes(c, NULL, (uint64_t)n);
-    int flags = c->e->text[2] == 'c' ? (int)integer(c, 3) : 0;
-    if (!b)
-        return;
-    c->result = leat_recv(descriptor(c, 0), b, (size_t)n, flags | (c->waiting ? MSG_DONTWAIT : 0));
-    c->error = errno;
-    check_data(c, c->arg[1], b, c->result);
-    free(b);
-    errno = c->error;
-}
-
-/* write(fd, buf, n), send(fd, buf, n, flags), sendto(fd, buf, n, flags, address, length) */
-static void do_send(struct call *c)
-{
-    int64_t n = integer(c, 2);
-    char *b = bytes(c, c->arg[1], (uint64_t)n);
-    int flags = c->e->text[0] == 's' ? (int)integer(c, 3) : 0;
-    struct sockaddr_storage a;
-    if (!b)
-        return;
-    flags |= MSG_NOSIGNAL | (c->waiting ? MSG_DONTWAIT : 0);
-    if (c->n > 4 && c->arg[4]->kind != VALUE_NULL &&
-        !(c->arg[4]->kind == VALUE_INTEGER && c->arg[4]->integer == 0)) {
-        socklen_t len = address(c, 4, &c->p->dialog->remote, c->p->connect_port, &a);
-        dialog_next(c->p->dialog, 0);
-        c->result = leat_sendto(descriptor(c, 0), b, (size_t)n, flags, (struct sockaddr *)&a, len);
-    } else {
-        c->result = leat_send(descriptor(c, 0), b, (size_t)n, flags);
-    }
-    c->error = errno;
-    free(b);
-    errno = c->error;
-}
-
-/* [{..., 100}, {"abc", 3}] as an iovec; bytes are freed by iovec_free(). */
-static int iovec(struct call *c, const struct value *list, struct iovec *iov, int max)
-{
-    int n = 0;
-    for (const struct value *v = list ? list->first : NULL; v && n < max; v = v->next) {
-        const struct value *base = v->first, *len = base ? base->next : NULL;
-        if (v->kind != VALUE_STRUCT || !len || len->kind != VALUE_INTEGER) {
-            wrong(c, "an iovec is [{bytes, length}, ...]");
-            break;
-        }
-        iov[n].iov_base = bytes(c, base, (uint64_t)len->integer);
-        iov[n++].iov_len = (size_t)len->integer;
-    }
-    return n;
-}
-
-static void iovec_free(struct iovec *iov, int n)
-{
-    int error = errno;
-    for (int i = 0; i < n; i++)
-        free(iov[i].iov_base);
-    errno = error;
-}
-
-static void do_vector(struct call *c)
-{
-    struct iovec iov[16];
-    int n = iovec(c, c->arg[1], iov, 16);
-    bool writes = c->e->text[0] == 'w';
-    if (!c->failed)
-        c->result = writes ? leat_writev(descriptor(c, 0), iov, n) : leat_readv(descriptor(c, 0), iov, n);
-    iovec_free(iov, n);
-}
-
-static void do_message(struct call *c)
-{
-    struct iovec iov[16];
-    const struct value *list = c->arg[1]->kind == VALUE_STRUCT ? member(c->arg[1], "msg_iov") : NULL;
-    int n = iovec(c, list, iov, 16);
-    struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n};
-    int flags = (int)integer(c, 2) | (c->waiting ? MSG_DONTWAIT : 0);
-    if (!c->failed && c->e->text[0] == 's')
-        c->result = leat_sendmsg(descriptor(c, 0), &m, flags | MSG_NOSIGNAL);
-    else if (!c->failed)
-        c->result = leat_recvmsg(descriptor(c, 0), &m, flags);
-    iovec_free(iov, n);
-    if (c->result >= 0 && c->e->text[0] == 'r')
-        check_integer(c, member(c->arg[1], "msg_flags"), m.msg_flags, "msg_flags");
+    c->result = leat_shutdown(call_descriptor(c, 0), (int)call_integer(c, 1));
 }
 
 static void do_fcntl(struct call *c)
 {
-    c->result = leat_fcntl(descriptor(c, 0), (int)integer(c, 1), c->n > 2 ? (int)integer(c, 2) : 0);
+    c->result =
+        leat_fcntl(call_descriptor(c, 0), (int)call_integer(c, 1), c->n > 2 ? (int)call_integer(c, 2) : 0);
 }
 
 static void do_ioctl(struct call *c)
 {
     const struct value *v = c->n > 2 ? c->arg[2] : NULL, *in = v && v->kind == VALUE_LIST ? v->first : v;
     int n = in && in->kind == VALUE_INTEGER ? (int)in->integer : 0;
-    bool reads = integer(c, 1) != FIONBIO;
-    c->result = leat_ioctl(descriptor(c, 0), (unsigned long)integer(c, 1), &n);
+    bool reads = call_integer(c, 1) != FIONBIO;
+    c->result = leat_ioctl(call_descriptor(c, 0), (unsigned long)call_integer(c, 1), &n);
     if (reads && c->result == 0)
-        check_integer(c, in, n, "the result");
+        call_check_integer(c, in, n, "the result");
 }
 
 /* ---- options ---- */
@@ -329,13 +211,13 @@ static socklen_t option_in(struct call *c, const struct value *v, void *out, siz
         snprintf(out, size, "%s", v->string);
         return (socklen_t)v->len;
     }
-    if (v->kind == VALUE_STRUCT && member(v, "function_set_name")) {
-        snprintf(out, size, "%s", member(v, "function_set_name")->string);
+    if (v->kind == VALUE_STRUCT && call_member(v, "function_set_name")) {
+        snprintf(out, size, "%s", call_member(v, "function_set_name")->string);
         return 36; /* FreeBSD's struct tcp_function_set: 32 bytes of name, a count */
     }
     for (const struct value *m = v->first; m && n + 4 <= size; m = m->next, n += 4) {
         if (m->kind != VALUE_INTEGER) {
-            wrong(c, "an option is a number, a list or structure of them, or a string");
+            call_wrong(c, "an option is a number, a list or structure of them, or a string");
             return 0;
         }
         *words++ = (int)m->integer;
@@ -354,8 +236,8 @@ static void do_setsockopt(struct call *c)
         option_in(c, v, value, sizeof(value));
     }
     if (!c->failed)
-        c->result = leat_setsockopt(descriptor(c, 0), (int)integer(c, 1), (int)integer(c, 2), value,
-                                    (socklen_t)integer(c, 4));
+        c->result = leat_setsockopt(call_descriptor(c, 0), (int)call_integer(c, 1), (int)call_integer(c, 2),
+                                    value, (socklen_t)call_integer(c, 4));
 }
 
 static void do_getsockopt(struct call *c)
@@ -364,23 +246,24 @@ static void do_getsockopt(struct call *c)
     const struct value *v = c->arg[3], *len = c->arg[4]->kind == VALUE_LIST ? c->arg[4]->first : NULL;
     socklen_t n = len && len->kind == VALUE_INTEGER ? (socklen_t)len->integer : sizeof(value);
     if (n > sizeof(value)) {
-        wrong(c, "the option is too long");
+        call_wrong(c, "the option is too long");
         return;
     }
-    c->result = leat_getsockopt(descriptor(c, 0), (int)integer(c, 1), (int)integer(c, 2), value, &n);
+    c->result =
+        leat_getsockopt(call_descriptor(c, 0), (int)call_integer(c, 1), (int)call_integer(c, 2), value, &n);
     if (c->result < 0)
         return;
     if (v->kind == VALUE_STRING && (n < v->len || memcmp(value, v->string, v->len) != 0))
-        wrong(c, "the string is another");
-    if (v->kind == VALUE_STRUCT && member(v, "function_set_name")) {
-        if (strcmp((char *)value, member(v, "function_set_name")->string) != 0)
-            wrong(c, "the stack is another");
+        call_wrong(c, "the string is another");
+    if (v->kind == VALUE_STRUCT && call_member(v, "function_set_name")) {
+        if (strcmp((char *)value, call_member(v, "function_set_name")->string) != 0)
+            call_wrong(c, "the stack is another");
         return;
     }
     const int *words = (const int *)(const void *)value;
     for (const struct value *m = v->first; m; m = m->next)
-        check_integer(c, m, *words++, "the value");
-    check_integer(c, len, n, "the length");
+        call_check_integer(c, m, *words++, "the value");
+    call_check_integer(c, len, n, "the length");
 }
 
 /* ---- events ---- */
@@ -390,14 +273,14 @@ static void do_poll(struct call *c)
     struct pollfd fds[8];
     unsigned n = 0;
     for (const struct value *v = c->arg[0]->first; v && n < 8; v = v->next) {
-        const struct value *fd = member(v, "fd"), *events = member(v, "events");
+        const struct value *fd = call_member(v, "fd"), *events = call_member(v, "events");
         if (v->kind != VALUE_STRUCT || !fd || !events) {
-            wrong(c, "a pollfd is {fd=, events=, revents=}");
+            call_wrong(c, "a pollfd is {fd=, events=, revents=}");
             return;
         }
         fds[n++] = (struct pollfd){.fd = live_fd(c->p, (int)fd->integer), .events = (short)events->integer};
     }
-    c->result = leat_poll(fds, n, c->waiting ? 0 : (int)integer(c, 2));
+    c->result = leat_poll(fds, n, c->waiting ? 0 : (int)call_integer(c, 2));
     if (c->waiting && c->result == 0 && c->e->result->kind == VALUE_INTEGER && c->e->result->integer > 0) {
         c->result = -1;
         errno = EAGAIN;
@@ -405,45 +288,48 @@ static void do_poll(struct call *c)
     }
     const struct value *v = c->arg[0]->first;
     for (unsigned i = 0; i < n; i++, v = v->next)
-        check_integer(c, member(v, "revents"), fds[i].revents, "revents");
+        call_check_integer(c, call_member(v, "revents"), fds[i].revents, "revents");
 }
 
 static void do_epoll_create(struct call *c)
 {
-    c->result = strcmp(c->e->text, "epoll_create1") ? leat_epoll_create((int)integer(c, 0))
-                                                    : leat_epoll_create1((int)integer(c, 0));
-    new_fd(c);
+    c->result = strcmp(c->e->text, "epoll_create1") ? leat_epoll_create((int)call_integer(c, 0))
+                                                    : leat_epoll_create1((int)call_integer(c, 0));
+    call_new_fd(c, false);
 }
 
 static struct epoll_event epoll_event(const struct value *v)
 {
     struct epoll_event e = {0};
-    const struct value *events = v->kind == VALUE_STRUCT ? member(v, "events") : NULL,
-                       *fd = events ? member(v, "fd") : NULL;
+    const struct value *events = v->kind == VALUE_STRUCT ? call_member(v, "events") : NULL, *data = NULL;
+    static const char *const names[] = {"fd", "u32", "u64", "ptr"};
+    for (unsigned i = 0; events && !data && i < 4; i++)
+        data = call_member(v, names[i]);
     e.events = events ? (uint32_t)events->integer : 0;
-    e.data.fd = fd ? (int)fd->integer : 0;
+    e.data.u64 = data ? (uint64_t)data->integer : 0;
     return e;
 }
 
 static void do_epoll_ctl(struct call *c)
 {
     struct epoll_event e = epoll_event(c->arg[3]);
-    c->result = leat_epoll_ctl(descriptor(c, 0), (int)integer(c, 1), live_fd(c->p, (int)integer(c, 2)), &e);
+    c->result = leat_epoll_ctl(call_descriptor(c, 0), (int)call_integer(c, 1),
+                               live_fd(c->p, (int)call_integer(c, 2)), &e);
 }
 
 static void do_epoll_wait(struct call *c)
 {
     struct epoll_event events[16],
         want = epoll_event(c->arg[1]->kind == VALUE_LIST && c->arg[1]->first ? c->arg[1]->first : c->arg[1]);
-    int64_t max = integer(c, 2);
-    c->result = leat_epoll_wait(descriptor(c, 0), events, max > 16 ? 16 : (int)max,
-                                c->waiting ? 0 : (int)integer(c, 3));
+    int64_t max = call_integer(c, 2);
+    c->result = leat_epoll_wait(call_descriptor(c, 0), events, max > 16 ? 16 : (int)max,
+                                c->waiting ? 0 : (int)call_integer(c, 3));
     if (c->waiting && c->result == 0 && c->e->result->kind == VALUE_INTEGER && c->e->result->integer > 0) {
         c->result = -1;
         errno = EAGAIN;
     } else if (c->result > 0 && want.events &&
-               (events[0].events != want.events || events[0].data.fd != want.data.fd)) {
-        wrong(c, "other events");
+               (events[0].events != want.events || events[0].data.u64 != want.data.u64)) {
+        call_wrong(c, "other events");
     }
 }
 
@@ -462,16 +348,18 @@ static const struct {
     {"connect", 3, do_connect},
     {"close", 1, do_close},
     {"shutdown", 2, do_shutdown},
-    {"read", 3, do_recv},
-    {"recv", 4, do_recv},
-    {"recvfrom", 4, do_recv},
-    {"write", 3, do_send},
-    {"send", 4, do_send},
-    {"sendto", 4, do_send},
-    {"readv", 3, do_vector},
-    {"writev", 3, do_vector},
-    {"sendmsg", 3, do_message},
-    {"recvmsg", 3, do_message},
+    {"read", 3, call_recv},
+    {"recv", 4, call_recv},
+    {"recvfrom", 4, call_recv},
+    {"write", 3, call_send},
+    {"send", 4, call_send},
+    {"sendto", 4, call_send},
+    {"readv", 3, call_vector},
+    {"writev", 3, call_vector},
+    {"sendmsg", 3, call_message},
+    {"recvmsg", 3, call_message},
+    {"open", 2, call_open},
+    {"sendfile", 4, call_sendfile},
     {"fcntl", 2, do_fcntl},
     {"ioctl", 2, do_ioctl},
     {"setsockopt", 5, do_setsockopt},
@@ -523,7 +411,7 @@ static void run_unblocked(struct call *c, void (*run)(struct call *c))
 int call_run(struct player *p, const struct event *e, bool *blocked)
 {
     struct call c = {.p = p, .e = e, .waiting = e->call_ends >= 0};
-    for (const struct value *v = e->args->first; v && c.n < ARGS_MAX; v = v->next)
+    for (const struct value *v = e->args->first; v && c.n < CALL_ARGS_MAX; v = v->next)
         c.arg[c.n++] = v;
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         if (strcmp(calls[i].name, e->text) != 0)

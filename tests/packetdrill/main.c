@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// packetdrill [--stack NAME] [--define SYMBOL[=1]]... [--verbose] SCRIPT...: plays scripts, each in a process of its own.
+// packetdrill [--stack NAME] [--define SYMBOL[=1]]... [--dry_run] [--verbose] SCRIPT...: plays scripts, each in a process of its own.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +14,14 @@
 static const char *defines[SCRIPT_DEFINES_MAX + 1];
 static unsigned n_defines;
 static const char *stack;
+static bool dry_run;
 
 static int play(const char *path)
 {
     struct script script;
     char err[2500] = "";
     int result = script_read(&script, path, defines, err, sizeof(err));
-    if (result == 0) {
+    if (result == 0 && !dry_run) {
         struct player p = {.script = &script, .stack = stack};
         result = player_run(&p, err, sizeof(err));
     }
@@ -52,7 +53,8 @@ static bool play_apart(const char *path)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: packetdrill [--stack NAME] [--define SYMBOL[=1]]... [--verbose] SCRIPT...\n");
+    fprintf(stderr,
+            "usage: packetdrill [--stack NAME] [--define SYMBOL[=1]]... [--dry_run] [--verbose] SCRIPT...\n");
     return 2;
 }
 
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {{"stack", required_argument, NULL, 's'},
                                             {"define", required_argument, NULL, 'D'},
+                                            {"dry_run", no_argument, NULL, 'n'},
                                             {"verbose", no_argument, NULL, 'v'},
                                             {0}};
     bool verbose = false;
@@ -70,6 +73,8 @@ int main(int argc, char **argv)
             stack = optarg;
         else if (o == 'D' && n_defines < SCRIPT_DEFINES_MAX)
             defines[n_defines++] = optarg;
+        else if (o == 'n')
+            dry_run = true;
         else if (o == 'v')
             verbose = true;
         else

@@ -11,11 +11,14 @@ struct player {
     struct dialog *dialog;
     const char *stack; /* net.inet.tcp.functions_default; NULL: as it is */
     bool verbose;
-    uint16_t bind_port, connect_port, bound; /* bound: by the last bind() */
-    int64_t tolerance;
-    int64_t at; /* script time of the event before, ns from the start */
+    uint16_t bind_port, connect_port, bound;   /* bound: by the last bind() */
+    int64_t tolerance;                         /* ns */
+    double tolerance_percent;                  /* of the time since the event before, when that is more */
+    bool packets_may_differ, calls_may_differ; /* --non_fatal */
+    int64_t at;                                /* script time of the event before, ns from the start */
     struct player_fd {
         int script, live; /* live -1: closed */
+        bool plain;       /* a file of the system, not a socket of Leat */
     } fds[PLAYER_FDS];
     unsigned n_fds;
     const struct event *waiting; /* a call that has not ended */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading scripts: #ifdef, options, times, calls and their values.
+// Reading scripts: options, times, calls and their values. Before it: preprocess.c.
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdarg.h>
@@ -36,68 +36,6 @@ static void *must(void *p)
     if (!p)
         abort(); /* a test cannot go on without memory */
     return p;
-}
-
-/* ---- #ifdef: lines left out become empty, so that numbers stay ---- */
-
-static bool defined(const char *const *defines, const char *name, size_t n)
-{
-    for (; *defines; defines++) {
-        size_t len = strcspn(*defines, "=");
-        if (len == n && !strncmp(*defines, name, n))
-            return strcmp(*defines + len, "=0") != 0;
-    }
-    return false;
-}
-
-static void blank(char *from, const char *to)
-{
-    for (; from < to; from++)
-        if (*from != '\n')
-            *from = ' ';
-}
-
-/* One directive; depth and the depth at which text began to be left out (0: it is not). */
-static void directive(struct reader *r, const char *line, size_t n, const char *const *defines,
-                      unsigned *depth, unsigned *off)
-{
-    const char *w = line + 1;
-    size_t len = strcspn(w, " \t\r\n");
-    const char *name = w + len + strspn(w + len, " \t");
-    size_t name_len = strcspn(name, " \t\r\n");
-    bool is_ifdef = len == 5 && !strncmp(w, "ifdef", 5), is_ifndef = len == 6 && !strncmp(w, "ifndef", 6);
-    if (is_ifdef || is_ifndef) {
-        ++*depth;
-        if (!*off && defined(defines, name, name_len) != is_ifdef)
-            *off = *depth;
-    } else if (len == 4 && !strncmp(w, "else", 4) && *depth > 0) {
-        *off = *off == *depth ? 0 : *off ? *off : *depth;
-    } else if (len == 5 && !strncmp(w, "endif", 5) && *depth > 0) {
-        if (*off == *depth)
-            *off = 0;
-        --*depth;
-    } else {
-        wrong(r, "unknown directive %.*s", (int)n, line);
-    }
-}
-
-static void choose_lines(struct reader *r, char *text, const char *const *defines)
-{
-    unsigned depth = 0, off = 0;
-    for (char *line = text; *line && !r->failed;) {
-        size_t n = strcspn(line, "\n");
-        r->line++;
-        char *first = line + strspn(line, " \t");
-        bool is_directive = *first == '#' && (!strncmp(first, "#if", 3) || !strncmp(first, "#e", 2));
-        if (is_directive)
-            directive(r, first, n - (size_t)(first - line), defines, &depth, &off);
-        if (is_directive || off)
-            blank(line, line + n);
-        line += n + (line[n] == '\n');
-    }
-    if (depth && !r->failed)
-        wrong(r, "#ifdef without #endif");
-    r->line = 1;
 }
 
 /* ---- words ---- */
@@ -254,6 +192,15 @@ static struct value *string(struct reader *r)
     return v;
 }
 
+/* "a" "b" is one string. */
+static void append(struct value *v, struct value *more)
+{
+    v->string = must(realloc(v->string, v->len + more->len + 1));
+    memcpy(v->string + v->len, more->string, more->len + 1);
+    v->len += more->len;
+    value_free(more);
+}
+
 static struct value *list_of(struct reader *r, enum value_kind kind, const char *end)
 {
     struct value *list = value_new(kind), **last = &list->first;
@@ -334,6 +281,8 @@ static struct value *term(struct reader *r)
         return number(r);
     if (*r->at == '"') {
         struct value *v = string(r);
+        while (!r->failed && peek(r, "\""))
+            append(v, string(r));
         take(r, "...");
         return v;
     }
@@ -458,6 +407,9 @@ static void option(struct reader *r)
     r->at += n;
     if (*r->at == '=') {
         value = strcspn(++r->at, " \t\r\n");
+        const char *quote = strpbrk(r->at, "\"`"); /* --define=NAME="two words" */
+        if (quote && quote < r->at + value && strchr(quote + 1, *quote))
+            value = (size_t)(strchr(quote + 1, *quote) + 1 - r->at);
         o->value = must(strndup(r->at, value));
         r->at += value;
     } else {
@@ -465,6 +417,17 @@ static void option(struct reader *r)
     }
     if (!strcmp(o->name, "ip_version"))
         s->v6 = !strcmp(o->value, "ipv6") || !strcmp(o->value, "ipv4-mapped-ipv6");
+}
+
+static void cleanup(struct reader *r)
+{
+    struct event *e = must(calloc(1, sizeof(*e)));
+    e->line = r->line;
+    r->script->cleanup = e;
+    quoted_event(r, e, EVENT_COMMAND, "`");
+    skip_space(r);
+    if (*r->at && !r->failed)
+        wrong(r, "expected a time at \"%.*s\"", (int)strcspn(r->at, "\n"), r->at);
 }
 
 static void whole(struct reader *r)
@@ -479,6 +442,10 @@ static void whole(struct reader *r)
         last = &(*last)->next;
     }
     while (skip_space(r), !r->failed && *r->at) {
+        if (take(r, "`")) { /* the last word, good or bad */
+            cleanup(r);
+            return;
+        }
         *last = event(r);
         last = &(*last)->next;
     }
@@ -501,17 +468,28 @@ static char *slurp(struct reader *r, const char *path)
 
 int script_read(struct script *s, const char *path, const char *const *defines, char *err, size_t errlen)
 {
-    struct reader r = {.script = s, .err = err, .errlen = errlen};
+    struct reader r = {.script = s, .line = 1, .err = err, .errlen = errlen};
     *s = (struct script){.path = path};
     char *text = slurp(&r, path);
     if (text) {
-        choose_lines(&r, text, defines);
-        r.at = text;
-        if (!r.failed)
+        char *chosen = preprocess(text, defines, err, errlen, path);
+        r.at = chosen;
+        r.failed = chosen == NULL;
+        if (chosen)
             whole(&r);
+        free(chosen);
         free(text);
     }
     return r.failed ? -1 : 0;
+}
+
+static void event_free(struct event *e)
+{
+    value_free(e->args);
+    value_free(e->result);
+    free(e->text);
+    free(e->error);
+    free(e);
 }
 
 void script_free(struct script *s)
@@ -523,12 +501,10 @@ void script_free(struct script *s)
     while (s->events) {
         struct event *e = s->events;
         s->events = e->next;
-        value_free(e->args);
-        value_free(e->result);
-        free(e->text);
-        free(e->error);
-        free(e);
+        event_free(e);
     }
+    if (s->cleanup)
+        event_free(s->cleanup);
 }
 
 const char *script_option(const struct script *s, const char *name)

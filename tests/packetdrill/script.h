@@ -53,12 +53,17 @@ struct script {
     struct script_option options[64];
     unsigned n_options;
     struct event *events;
+    struct event *cleanup; /* a command without a time at the end: run whatever happened; NULL: none */
 };
 
-/* Reads the file; defines are symbols of #ifdef, NULL-terminated. 0, or -1 with a message "path:line: ..." in err. */
+/* Reads the file; defines are "SYMBOL" or "SYMBOL=value", NULL-terminated. 0, or -1 with a message "path:line: ..." in err. */
 int script_read(struct script *s, const char *path, const char *const *defines, char *err, size_t errlen);
 void script_free(struct script *s);
 const char *script_option(const struct script *s, const char *name); /* the last one; NULL: not given */
+
+/* preprocess.c: #ifdef, #ifndef, #else, #endif by symbols of --define on the command line and in the text, and words of the text
+ * replaced by their values. Lines keep their numbers. To be freed; NULL with a message in err. */
+char *preprocess(const char *text, const char *const *defines, char *err, size_t errlen, const char *path);
 
 /* A constant's number: SOL_SOCKET, ECONNRESET ... False: unknown. */
 bool symbol_find(const char *name, int64_t *value);

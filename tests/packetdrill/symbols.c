@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <netinet/ip.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -21,6 +23,7 @@ static const struct symbol {
     int64_t value;
 } symbols[] = {
     /* families, types, protocols */
+    NAMED(AF_UNSPEC),
     NAMED(AF_INET),
     NAMED(AF_INET6),
     NAMED(PF_INET),
@@ -82,6 +85,26 @@ static const struct symbol {
     NAMED(IPV6_UNICAST_HOPS),
     NAMED(IPV6_V6ONLY),
     NAMED(IP_MTU_DISCOVER),
+    NAMED(IP_PMTUDISC_DONT),
+    NAMED(IP_PMTUDISC_WANT),
+    NAMED(IP_PMTUDISC_DO),
+    NAMED(IP_PMTUDISC_PROBE),
+    NAMED(IP_FREEBIND),
+    NAMED(IP_RECVTOS),
+    NAMED(SO_MARK),
+    NAMED(SO_BINDTODEVICE),
+    NAMED(SO_TIMESTAMPING),
+    NAMED(SO_BUSY_POLL),
+    NAMED(TCP_INQ),
+    NAMED(TCP_CM_INQ),
+    NAMED(TCP_FASTOPEN_KEY),
+    NAMED(TCP_FASTOPEN_NO_COOKIE),
+    NAMED(TCP_SAVE_SYN),
+    NAMED(TCP_SAVED_SYN),
+    NAMED(TCP_THIN_LINEAR_TIMEOUTS),
+    NAMED(TCP_THIN_DUPACK),
+    NAMED(TCP_TX_DELAY),
+    NAMED(TCP_ULP),
     NAMED(IP_RECVERR),
     NAMED(IPV6_RECVERR),
 #ifdef LEAT_TCP_NOPUSH
@@ -147,10 +170,35 @@ static const struct symbol {
     NAMED(EPOLLRDHUP),
     NAMED(EPOLLET),
     NAMED(EPOLLONESHOT),
+    NAMED(EPOLLEXCLUSIVE),
+    NAMED(EPOLLRDNORM),
+    NAMED(EPOLLWRNORM),
+    NAMED(EPOLLPRI),
     NAMED(EPOLL_CTL_ADD),
     NAMED(EPOLL_CTL_MOD),
     NAMED(EPOLL_CTL_DEL),
     {"SIG_IGN", 1},
+    /* ancillary data */
+    {"CMSG_LEVEL_IP", IPPROTO_IP},
+    {"CMSG_TYPE_RECVERR", IP_RECVERR},
+    {"SCM_TIMESTAMPING", SO_TIMESTAMPING},
+    NAMED(SO_EE_ORIGIN_NONE),
+    NAMED(SO_EE_ORIGIN_LOCAL),
+    NAMED(SO_EE_ORIGIN_ICMP),
+    NAMED(SO_EE_ORIGIN_ICMP6),
+    NAMED(SO_EE_ORIGIN_TIMESTAMPING),
+    NAMED(SO_EE_ORIGIN_ZEROCOPY),
+    NAMED(SO_EE_CODE_ZEROCOPY_COPIED),
+    NAMED(SOF_TIMESTAMPING_TX_SCHED),
+    NAMED(SOF_TIMESTAMPING_TX_SOFTWARE),
+    NAMED(SOF_TIMESTAMPING_TX_ACK),
+    NAMED(SOF_TIMESTAMPING_RX_SOFTWARE),
+    NAMED(SOF_TIMESTAMPING_SOFTWARE),
+    NAMED(SOF_TIMESTAMPING_OPT_ID),
+    NAMED(SOF_TIMESTAMPING_OPT_TSONLY),
+    NAMED(SCM_TSTAMP_SND),
+    NAMED(SCM_TSTAMP_SCHED),
+    NAMED(SCM_TSTAMP_ACK),
 };
 
 static const struct symbol errors[] = {
@@ -165,7 +213,9 @@ static const struct symbol errors[] = {
     NAMED(ETIMEDOUT),       NAMED(ECONNREFUSED), NAMED(EHOSTDOWN),    NAMED(EHOSTUNREACH),
     NAMED(EALREADY),        NAMED(EINPROGRESS),  NAMED(ECANCELED),    NAMED(EDEADLK),
     NAMED(ENOSYS),          NAMED(ENOTSUP),      NAMED(ENXIO),        NAMED(EWOULDBLOCK),
-    NAMED(ESHUTDOWN),       NAMED(EPROTO),
+    NAMED(ESHUTDOWN),       NAMED(EPROTO),       NAMED(ENOMSG),       NAMED(EOVERFLOW),
+    NAMED(ERANGE),          NAMED(E2BIG),        NAMED(EISDIR),       NAMED(ENFILE),
+    NAMED(EFBIG),           NAMED(ESPIPE),       NAMED(EPFNOSUPPORT), NAMED(EKEYREJECTED),
 };
 
 bool symbol_find(const char *name, int64_t *value)

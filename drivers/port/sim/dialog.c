@@ -193,6 +193,8 @@ static void put32(uint8_t *b, uint32_t v)
 
 static void ts_learn(struct dialog *d, uint32_t script, uint32_t live)
 {
+    if (d->n_ts == 0)
+        d->first_ts = (struct dialog_ts){script, live};
     d->ts[d->n_ts++ % RTE_DIM(d->ts)] = (struct dialog_ts){script, live};
 }
 
@@ -201,7 +203,7 @@ static uint32_t live_ts(const struct dialog *d, uint32_t script)
     for (unsigned i = d->n_ts; i > 0 && d->n_ts - i < RTE_DIM(d->ts); i--)
         if (d->ts[(i - 1) % RTE_DIM(d->ts)].script == script)
             return d->ts[(i - 1) % RTE_DIM(d->ts)].live;
-    return d->n_ts > 0 ? script - d->ts[0].script + d->ts[0].live : script;
+    return d->n_ts > 0 ? script - d->first_ts.script + d->first_ts.live : script;
 }
 
 /* What the peer sends, in the host's numbers. */
@@ -249,6 +251,13 @@ static uint16_t quote(const struct dialog *d, const struct segment *s, uint8_t *
     return (uint16_t)(hlen + 8);
 }
 
+static uint16_t mss_of(const struct segment *s)
+{
+    struct segment copy = *s;
+    const uint8_t *o = segment_option_find(&copy, 2, 4);
+    return o ? (uint16_t)(o[2] << 8 | o[3]) : 0;
+}
+
 static void ports_for_injection(struct dialog *d, const struct segment *s)
 {
     bool syn =
@@ -256,6 +265,8 @@ static void ports_for_injection(struct dialog *d, const struct segment *s)
     if (syn && d->rport && !d->syn_seen) /* what came before was no conversation */
         d->rport = 0;
     d->syn_seen |= syn;
+    if (s->kind == SEGMENT_TCP && s->flags & RTE_TCP_SYN_FLAG)
+        d->peer_mss = mss_of(s);
     if (s->sport)
         d->rport = s->sport;
     if (s->dport)
@@ -328,14 +339,14 @@ static void to_script(struct dialog *d, struct segment *s, const struct segment 
     }
 }
 
-/* Timestamps are not compared: the clock is the host's, and scripts count them as they like. */
+/* The host's own timestamps are not compared: its clock is its own, and scripts count them as they like. What it echoes is. */
 static bool options_equal(struct segment want, struct segment sent)
 {
     uint8_t *w = segment_option_find(&want, 8, 10), *s = segment_option_find(&sent, 8, 10);
     if (w)
-        memset(w + 2, 0, 8);
+        memset(w + 2, 0, 4);
     if (s)
-        memset(s + 2, 0, 8);
+        memset(s + 2, 0, 4);
     return want.opt_len == sent.opt_len && !memcmp(want.opt, sent.opt, want.opt_len);
 }
 
@@ -363,7 +374,8 @@ static const char *difference(const struct segment *want, const struct segment *
         return "options";
     if ((want->sport && want->sport != sent->sport) || (want->dport && want->dport != sent->dport))
         return "ports";
-    if ((want->tos >= 0 && want->tos != sent->tos) || (want->ttl >= 0 && want->ttl != sent->ttl))
+    if ((want->tos >= 0 && want->tos != sent->tos) || (want->ttl >= 0 && want->ttl != sent->ttl) ||
+        (want->flow >= 0 && want->flow != sent->flow))
         return "IP fields";
     if (want->ecn >= 0 && (want->ecn == SEGMENT_ECT01 ? sent->ecn != SEGMENT_ECT0 && sent->ecn != SEGMENT_ECT1
                                                       : want->ecn != sent->ecn))
@@ -376,11 +388,25 @@ static double seconds(const struct dialog *d, uint64_t when)
     return (double)(when - d->start) / NS_PER_SEC;
 }
 
+/* Timestamps advance as the script's do. */
+static bool ts_in_time(const struct dialog *d, const struct segment *want, const struct segment *sent)
+{
+    struct segment w = *want, s = *sent;
+    const uint8_t *a = want->ts_val_any ? NULL : segment_option_find(&w, 8, 10),
+                  *b = segment_option_find(&s, 8, 10);
+    if (!a || !b || d->n_ts == 0)
+        return true;
+    int64_t apart = (int32_t)(get32(a + 2) - d->first_ts.script - (get32(b + 2) - d->first_ts.live));
+    return (uint64_t)llabs(apart) * d->config.ts_tick_us * 1000 <= d->tolerance;
+}
+
 static int compare(struct dialog *d, const struct segment *want, const struct segment *sent, uint64_t when,
                    char *err, size_t errlen)
 {
     char expected_text[SEGMENT_TEXT_MAX], sent_text[SEGMENT_TEXT_MAX];
     const char *what = difference(want, sent);
+    if (!what && d->config.ts_tick_us && !ts_in_time(d, want, sent))
+        what = "timestamp";
     if (!what)
         return 0;
     snprintf(err, errlen, "%s not as expected\n  expected:            %s\n  sent at %11.6f: %s", what,
@@ -389,37 +415,77 @@ static int compare(struct dialog *d, const struct segment *want, const struct se
     return -EBADMSG;
 }
 
-int dialog_take(struct dialog *d, const struct segment *expected, uint64_t until, uint64_t *when, char *err,
-                size_t errlen)
+/* The next packet of the conversation. 0; -ETIMEDOUT: none until then; -EBADMSG with err: one that no peer would take. */
+static int next_packet(struct dialog *d, uint64_t until, struct segment *sent, uint64_t *when, char *err,
+                       size_t errlen)
 {
-    struct segment sent;
     struct segment_ends ends;
-    char text[SEGMENT_TEXT_MAX], why[100] = "";
+    char why[100] = "";
     for (;;) {
         collect(d);
         while (d->n_sent == 0 && sim_step(d->sim, until))
             collect(d);
-        if (d->n_sent == 0) {
-            snprintf(err, errlen, "nothing was sent\n  expected:            %s",
-                     expected ? segment_print(expected, text, sizeof(text)) : "a packet");
+        if (d->n_sent == 0)
             return -ETIMEDOUT;
-        }
         struct dialog_packet p = packet_pop(d);
-        int error = segment_read(&sent, &ends, p.m, why, sizeof(why));
+        int error = segment_read(sent, &ends, p.m, why, sizeof(why));
         rte_pktmbuf_free(p.m);
+        *when = p.when;
         if (error == -EBADMSG) {
             snprintf(err, errlen, "a bad packet was sent at %.6f: %s", seconds(d, p.when), why);
             return error;
         }
-        if (!expected && d->start == 0)
-            return 0; /* what a new host says by itself */
-        if (error || !ours(d, &sent, &ends))
-            continue;
-        if (when)
-            *when = p.when;
-        to_script(d, &sent, expected);
-        return expected ? compare(d, expected, &sent, p.when, err, errlen) : 0;
+        if (d->start == 0) /* what a new host says by itself */
+            return 0;
+        if (!error && ours(d, sent, &ends))
+            return 0;
     }
+}
+
+static uint32_t largest_payload(const struct dialog *d)
+{
+    uint32_t mtu = d->config.mtu ? d->config.mtu : 1500, headers = d->config.v6 ? 60 : 40;
+    uint32_t largest = mtu > headers ? mtu - headers : 1;
+    return d->peer_mss && d->peer_mss < largest ? d->peer_mss : largest;
+}
+
+/* A script may write segments that follow one another as one, as a NIC that cuts them would be given it. */
+static void add_up(struct dialog *d, const struct segment *expected, uint64_t until, struct segment *sent)
+{
+    struct segment more;
+    char err[200];
+    uint64_t when;
+    if (d->config.strict || expected->kind != SEGMENT_TCP || expected->len <= largest_payload(d))
+        return;
+    while (sent->len > 0 && sent->len < expected->len &&
+           next_packet(d, until, &more, &when, err, sizeof(err)) == 0) {
+        if (more.kind != SEGMENT_TCP || more.seq != sent->seq + sent->len)
+            return;
+        sent->len += more.len;
+        sent->flags |= more.flags;
+        sent->ack = more.ack;
+        sent->win = more.win;
+    }
+}
+
+int dialog_take(struct dialog *d, const struct segment *expected, uint64_t until, uint64_t *when, char *err,
+                size_t errlen)
+{
+    struct segment sent;
+    char text[SEGMENT_TEXT_MAX];
+    uint64_t at;
+    int error = next_packet(d, until, &sent, &at, err, errlen);
+    if (error == -ETIMEDOUT)
+        snprintf(err, errlen, "nothing was sent\n  expected:            %s",
+                 expected ? segment_print(expected, text, sizeof(text)) : "a packet");
+    if (error)
+        return error;
+    if (when)
+        *when = at;
+    if (expected)
+        add_up(d, expected, until, &sent);
+    to_script(d, &sent, expected);
+    return expected ? compare(d, expected, &sent, at, err, errlen) : 0;
 }
 
 /* ---- lines ---- */

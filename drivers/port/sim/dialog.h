@@ -19,6 +19,8 @@ struct dialog_config {
     const char *gateway; /* "192.168.0.2", "fd3d:fa7b:d17d::2" */
     const char *remote;  /* "192.0.2.1", "2001:db8::1" */
     const char *pcap;    /* file to write, NULL: none */
+    bool strict;         /* an expected packet longer than a segment can be is not the sum of several */
+    uint32_t ts_tick_us; /* timestamps count in units of so many us and are compared; 0: they are not */
     /* A line that did not come true: what was expected and what was sent, with the time. NULL: printed, then abort(). */
     void (*fail)(void *arg, const char *message);
     void *arg;
@@ -46,8 +48,9 @@ struct dialog {
     uint16_t lport, rport;
     bool isn_known, syn_seen;
     uint32_t isn_script, isn_live;
+    uint16_t peer_mss; /* of the peer's last SYN; 0: none said */
     uint16_t next_rport;
-    struct dialog_ts ts[64];
+    struct dialog_ts ts[64], first_ts;
     unsigned n_ts;
     struct dialog_packet *sent; /* by the host, not looked at yet: a ring that grows */
     unsigned sent_head, n_sent, sent_room;

@@ -2,6 +2,7 @@
 // One packet of a conversation in packetdrill's notation: parsed from text, built into a frame, read from a frame, printed.
 //     [(IP fields)] [SPORT > DPORT] FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [<options>]
 //     [(IP fields)] icmp TYPE [CODE] [mtu N] [SEQ:END(LEN)]
+// IP fields: tos or class, ttl or hlim, flowlabel, and one of noecn, ect0, ect1, ce, ect01. A digit among the flags is AccECN's counter.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct segment {
     uint8_t opt[SEGMENT_OPT_MAX];
     uint8_t opt_len;
     int tos, ttl, ecn; /* -1: not said; tos is the whole byte, ecn enum segment_ecn */
+    int32_t flow;      /* IPv6 flow label; -1: not said */
     uint8_t icmp_type, icmp_code;
     uint32_t icmp_mtu;
 };

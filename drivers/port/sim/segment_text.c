@@ -206,6 +206,25 @@ static int opt_accecn(struct text *t, struct segment *s, unsigned order, bool ex
     return opt_put(t, s, b, b[1]);
 }
 
+/* The same as google's packetdrill writes it: the first counter tells the order. */
+static int opt_ecn(struct text *t, struct segment *s)
+{
+    static const char *const names[2][3] = {{"e0b", "ceb", "e1b"}, {"e1b", "ceb", "e0b"}};
+    skip_space(t);
+    unsigned order = !strncmp(t->at, "e1b", 3);
+    uint8_t b[11] = {order ? 174 : 172, 2};
+    for (unsigned i = 0; i < 3 && take(t, names[order][i]); i++) {
+        uint32_t v;
+        int err = number(t, 0xffffff, &v);
+        if (err)
+            return err;
+        b[b[1]++] = (uint8_t)(v >> 16);
+        b[b[1]++] = (uint8_t)(v >> 8);
+        b[b[1]++] = (uint8_t)v;
+    }
+    return b[1] > 2 ? opt_put(t, s, b, b[1]) : wrong(t, "expected e0b or e1b");
+}
+
 static int opt_generic(struct text *t, struct segment *s)
 {
     uint32_t kind;
@@ -250,6 +269,8 @@ static int option(struct text *t, struct segment *s)
         return opt_accecn(t, s, 0, false);
     if (take(t, "AccECN1"))
         return opt_accecn(t, s, 1, false);
+    if (take(t, "ECN"))
+        return opt_ecn(t, s);
     if (take(t, "exp-AccECN0"))
         return opt_accecn(t, s, 0, true);
     if (take(t, "exp-AccECN1"))
@@ -310,7 +331,14 @@ static int ip_field(struct text *t, struct segment *s)
         s->ttl = (int)v;
         return err;
     }
-    return wrong(t, "unknown IP field (tos, class, ttl, hlim, ecn)");
+    if (take(t, "flowlabel")) {
+        if (!t->v6)
+            return wrong(t, "a flow label is IPv6's");
+        err = number(t, 0xfffff, &v);
+        s->flow = (int32_t)v;
+        return err;
+    }
+    return wrong(t, "unknown IP field (tos, class, ttl, hlim, flowlabel, ecn)");
 }
 
 static int ip_fields(struct text *t, struct segment *s)
@@ -451,6 +479,10 @@ static int flags(struct text *t, struct segment *s)
         if (!strncmp(t->at, "..", 2)) /* ". ...": the dots that follow are the sequence's */
             break;
     }
+    if (*t->at >= '0' && *t->at <= '7') { /* the ACE field: AE, CWR, ECE */
+        unsigned ace = (unsigned)(*t->at++ - '0');
+        s->flags |= (uint16_t)((ace & 4 ? SEGMENT_AE : 0) | (ace & 2 ? 0x80 : 0) | (ace & 1 ? 0x40 : 0));
+    }
     if (strspn(t->at, " \t") > 0 && t->at[strspn(t->at, " \t")] == '.' &&
         t->at[strspn(t->at, " \t") + 1] == ' ') {
         s->flags |= 0x10; /* "F .": the acknowledgement's dot may stand apart */
@@ -498,7 +530,7 @@ static int tcp(struct text *t, struct segment *s)
 int segment_parse(struct segment *s, const char *text, bool v6, char *err, size_t errlen)
 {
     struct text t = {text, text, err, errlen, v6};
-    *s = (struct segment){.tos = -1, .ttl = -1, .ecn = SEGMENT_ECN_ANY};
+    *s = (struct segment){.tos = -1, .ttl = -1, .ecn = SEGMENT_ECN_ANY, .flow = -1};
     int error = ip_fields(&t, s);
     if (!error)
         error = take(&t, "icmp") ? icmp(&t, s) : tcp(&t, s);
@@ -627,6 +659,10 @@ char *segment_print(const struct segment *s, char *out, size_t size)
     *out = 0;
     if (s->ecn > 0)
         put(&o, "[%s] ", ecn[s->ecn]);
+    if (s->tos > 3) /* more than ECN */
+        put(&o, "(tos 0x%02x) ", (unsigned)s->tos);
+    if (s->flow > 0)
+        put(&o, "(flowlabel 0x%x) ", (unsigned)s->flow);
     if (s->kind == SEGMENT_ICMP) {
         put(&o, "icmp %s(%u) code %u mtu %u", icmp_text(s, -1), s->icmp_type, s->icmp_code, s->icmp_mtu);
         return out;

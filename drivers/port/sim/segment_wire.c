@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <rte_common.h>
 #include <rte_ether.h>
 #include <rte_icmp.h>
 #include <rte_ip.h>
@@ -48,7 +49,8 @@ static void build_ip6(const struct segment *s, const struct segment_ends *ends, 
 {
     struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)rte_pktmbuf_append(m, sizeof(*ip));
     *ip = (struct rte_ipv6_hdr){
-        .vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos_of(s) << 20),
+        .vtc_flow =
+            rte_cpu_to_be_32(6u << 28 | (uint32_t)tos_of(s) << 20 | (s->flow > 0 ? (uint32_t)s->flow : 0)),
         .payload_len = rte_cpu_to_be_16((uint16_t)len),
         .proto = proto,
         .hop_limits = ttl_of(s),
@@ -100,16 +102,35 @@ static uint16_t upper_cksum(const struct segment_ends *ends, const struct rte_mb
     return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
 }
 
+/* Payload in as many buffers as it takes: a peer may have a larger MTU than the host, or a NIC that joins segments. */
+static int put_payload(struct rte_mbuf *m, uint32_t seq, uint32_t len)
+{
+    for (uint32_t done = 0; done < len;) {
+        struct rte_mbuf *last = rte_pktmbuf_lastseg(m);
+        uint32_t n = RTE_MIN(len - done, (uint32_t)rte_pktmbuf_tailroom(last));
+        if (n == 0) {
+            struct rte_mbuf *more = rte_pktmbuf_alloc(m->pool);
+            if (!more)
+                return -ENOBUFS;
+            rte_pktmbuf_chain(m, more);
+            continue;
+        }
+        uint8_t *data = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)n);
+        for (uint32_t i = 0; i < n; i++)
+            data[i] = (uint8_t)(seq + done + i);
+        done += n;
+    }
+    return 0;
+}
+
 static int build_tcp(const struct segment *s, const struct segment_ends *ends, struct rte_mbuf *m)
 {
     uint32_t hlen = (uint32_t)sizeof(struct rte_tcp_hdr) + s->opt_len;
     if (s->opt_any || s->seq_any)
         return -EINVAL;
-    if (rte_pktmbuf_tailroom(m) < sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv6_hdr) + hlen + s->len)
-        return -ENOBUFS;
     build_headers(s, ends, m, IPPROTO_TCP, hlen + s->len);
     uint32_t off = rte_pktmbuf_pkt_len(m);
-    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)(hlen + s->len));
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)hlen);
     *th = (struct rte_tcp_hdr){
         .src_port = rte_cpu_to_be_16(ends->sport),
         .dst_port = rte_cpu_to_be_16(ends->dport),
@@ -121,9 +142,8 @@ static int build_tcp(const struct segment *s, const struct segment_ends *ends, s
         .tcp_urp = rte_cpu_to_be_16(s->urg),
     };
     memcpy(th + 1, s->opt, s->opt_len);
-    uint8_t *data = (uint8_t *)th + hlen;
-    for (uint32_t i = 0; i < s->len; i++)
-        data[i] = (uint8_t)(s->seq + i);
+    if (put_payload(m, s->seq, s->len) < 0)
+        return -ENOBUFS;
     th->cksum = upper_cksum(ends, m, off, IPPROTO_TCP);
     return 0;
 }
@@ -187,6 +207,7 @@ static int read_ip(struct segment *s, struct segment_ends *ends, const uint8_t *
         *proto = ip->proto;
         s->tos = (int)(rte_be_to_cpu_32(ip->vtc_flow) >> 20 & 0xff);
         s->ttl = ip->hop_limits;
+        s->flow = (int32_t)(rte_be_to_cpu_32(ip->vtc_flow) & 0xfffff);
         memcpy(&ends->src, ip->src_addr, 16);
         memcpy(&ends->dst, ip->dst_addr, 16);
     } else {
