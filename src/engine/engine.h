@@ -28,6 +28,7 @@ struct engine_env {
      * links. until: virtual time not to pass. False: nothing will ever happen. */
     bool (*step)(void *arg, struct engine *e, uint64_t until);
     void *arg;
+    int64_t utc_offset_ns; /* from clock to UTC, for people who read what was recorded */
 };
 
 /* Something that has work for the due phase of this turn: a connection that may send. Embedded in its owner. */

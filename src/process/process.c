@@ -91,12 +91,15 @@ static int host_make(struct process *p, unsigned i)
     struct proc_engine *pe = &p->engines[i];
     struct engine_config c = {
         .id = i, .count = p->n_engines, .pkt_pool = pe->pool, .socket_id = pe->socket_id};
-    struct timespec ts;
+    struct timespec ts, utc;
     char name[32];
 
+    clock_gettime(CLOCK_REALTIME, &utc);
     clock_gettime(CLOCK_MONOTONIC, &ts);
     clock_start(&pe->clock, rte_rdtsc(), ts.tv_sec * NS_PER_SEC + ts.tv_nsec, rte_get_tsc_hz());
     c.env = (struct engine_env){.clock = clock_read, .entropy = entropy, .arg = &pe->clock};
+    c.env.utc_offset_ns =
+        (int64_t)((utc.tv_sec - ts.tv_sec) * (int64_t)NS_PER_SEC + utc.tv_nsec - ts.tv_nsec);
     pe->e = host_create(&c);
     if (!pe->e)
         return proc_error(p, -errno, "engine %u: %s", i, strerror(errno));

@@ -9,6 +9,7 @@
 #include "base/cksum.h"
 #include "tcp/demux.h"
 #include "tcp/input.h"
+#include "tcp/log.h"
 #include "tcp/stats.h"
 
 #define TCP_HEADER 20u
@@ -168,6 +169,8 @@ static void segment_connection(struct tcb *tp, struct tcp_segment *s)
 {
     struct engine *e = tp->e;
     tp->segs_in++;
+    if (tcp_logging(tp))
+        tcp_log_in(tp, s);
     switch (tp->state) {
     case TCPS_SYN_SENT:
         if (tcp_input_syn_sent(tp, s))

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <netinet/tcp.h>
 #include <leat/tcp.h>
+#include "tcp/log.h"
 #include "tcp/tcp.h"
 
 static int get_int(const void *val, uint32_t len, int *out)
@@ -110,15 +111,17 @@ static int set_number(struct tcb *tp, int name, int v)
 
 int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
 {
-    int v;
+    int v, err = tcp_log_setopt(tp, name, val, len);
+    if (err != -ENOPROTOOPT)
+        return err;
     if (name == TCP_CONGESTION)
         return set_congestion(tp, val, len);
     if (tp->stack->setopt) {
-        int err = tp->stack->setopt(tp, name, val, len);
+        err = tp->stack->setopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)
             return err;
     }
-    int err = get_int(val, len, &v);
+    err = get_int(val, len, &v);
     return err ? err : set_number(tp, name, v);
 }
 
@@ -177,7 +180,9 @@ int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
 {
     struct leat_freebsd_tcp_info freebsd;
     struct leat_tcp_info info;
-    int v;
+    int v, err = tcp_log_getopt(tp, name, val, len);
+    if (err != -ENOPROTOOPT)
+        return err;
     if (name == LEAT_TCP_INFO) {
         tcp_fill_freebsd_info(tp, &freebsd);
         return give(val, len, &freebsd, sizeof(freebsd));
@@ -189,10 +194,10 @@ int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
     if (name == TCP_CONGESTION)
         return give(val, len, tp->cc->name, (uint32_t)strlen(tp->cc->name) + 1);
     if (tp->stack->getopt) {
-        int err = tp->stack->getopt(tp, name, val, len);
+        err = tp->stack->getopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)
             return err;
     }
-    int err = get_number(tp, name, &v);
+    err = get_number(tp, name, &v);
     return err ? err : give(val, len, &v, sizeof(v));
 }

@@ -18,7 +18,7 @@
 #define TCPOLEN_SACK           8 /* one block */
 #define TCPOPT_TIMESTAMP       8 /* RFC 7323 §3 */
 #define TCPOLEN_TIMESTAMP      10
-#define TCPOLEN_TSTAMP_APPA    12 /* with two NOPs before it (RFC 7323 appendix A) */
+#define TCPOLEN_TIMESTAMP_APPA 12 /* with two NOPs before it (RFC 7323 appendix A) */
 #define TCP_MAX_WINSHIFT       14 /* RFC 7323 §2.3 */
 
 enum tcp_options_seen {

@@ -20,7 +20,7 @@ static uint32_t get32(const uint8_t *p)
 /* RFC 7323 appendix A: what nearly every segment carries, and nothing else. */
 static bool parse_aligned_timestamp(struct tcp_options *o, const uint8_t *p, uint32_t len)
 {
-    if (len != TCPOLEN_TSTAMP_APPA ||
+    if (len != TCPOLEN_TIMESTAMP_APPA ||
         get32(p) != (TCPOPT_NOP << 24 | TCPOPT_NOP << 16 | TCPOPT_TIMESTAMP << 8 | TCPOLEN_TIMESTAMP))
         return false;
     o->seen = TOF_TS;

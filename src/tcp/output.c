@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "tcp/log.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
 
@@ -65,6 +66,19 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     return m;
 }
 
+/* The black box has it before it leaves, and its errno afterwards. */
+static int to_ip_logged(struct tcb *tp, struct rte_mbuf *m, const struct ip_send *how)
+{
+    const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
+    uint32_t len = m->pkt_len - (uint32_t)(th->data_off >> 4) * 4;
+    bool rexmit = len > 0 && seq_lt(ntohl(th->sent_seq), tp->snd_max);
+    struct bb_record *r = tcp_log_out(tp, m, len, rexmit);
+    int err = ip_output(tp->e, m, how);
+    if (r)
+        r->b.tlb_errno = -err;
+    return err;
+}
+
 static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
 {
     struct ip_send how = {
@@ -78,6 +92,8 @@ static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
     };
     tp->segs_out++;
     tcp_stats(tp->e)->sndtotal++;
+    if (tcp_logging(tp))
+        return to_ip_logged(tp, m, &how);
     return ip_output(tp->e, m, &how);
 }
 

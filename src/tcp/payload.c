@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Data and FIN of an acceptable segment (RFC 9293 §3.10.7.4, seventh and eighth step), and when they are acknowledged.
 #include "tcp/input.h"
+#include "tcp/log.h"
 #include "tcp/reassembly.h"
 #include "tcp/recvbuf.h"
 #include "tcp/stats.h"
@@ -84,6 +85,7 @@ static void out_of_order(struct tcb *tp, struct tcp_segment *s)
 {
     bool fin = s->flags & RTE_TCP_FIN_FLAG;
     tcp_ack_now(tp);
+    TCP_LOG_EVENT(tp, TCP_LOG_REASS, .flex1 = s->seq, .flex2 = tp->rcv_nxt, .flex3 = s->len);
     reass_insert(tp, take_data(s), s->seq, s->len, fin);
 }
 
@@ -136,6 +138,8 @@ void tcp_input_payload(struct tcb *tp, struct tcp_segment *s)
     }
     if (fin)
         fin_in_order(tp);
-    if (fin || tp->rcv.bytes >= tp->rcv.lowat)
+    if (fin || tp->rcv.bytes >= tp->rcv.lowat) {
+        TCP_LOG_EVENT(tp, TCP_LOG_SB_WAKE, .flex1 = tp->rcv.bytes, .flex2 = fin);
         tp->up->readable(tp);
+    }
 }

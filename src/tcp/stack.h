@@ -67,6 +67,9 @@ struct tcp_stack {
 extern const struct tcp_stack tcp_stack_default;
 /* "default"; later "rack", "bbr". NULL: unknown. stacks/registry in tcp.c */
 const struct tcp_stack *tcp_stack_find(const char *name);
+/* Its number, for the black box; and back. NULL: none has it. */
+unsigned tcp_stack_id(const struct tcp_stack *stack);
+const struct tcp_stack *tcp_stack_by_id(unsigned id);
 
 /*
  * Congestion control: a small table that answers events with cwnd and ssthresh (FreeBSD: cc(9)). Knows no segments.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "tcp/hostcache.h"
 #include "tcp/input.h"
+#include "tcp/log.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
 
@@ -38,6 +39,7 @@ static void unqueue(struct tcb *tp)
 /* The wire is done with it: out of every table, no timer, nothing to send. What was received can still be read. */
 static void shut(struct tcb *tp)
 {
+    tcp_log_detach(tp);
     unqueue(tp);
     hostcache_learn(tp);
     tcp_timers_stop(tp);

@@ -66,6 +66,7 @@ enum tcb_flags {
 struct tcp_stack;
 struct tcp_cc;
 struct tcp_upcalls;
+struct bb_log;   /* blackbox/blackbox.h */
 struct recovery; /* loss/scoreboard.h */
 struct reass;    /* reassembly.h */
 struct tcp_port; /* demux.c */
@@ -113,7 +114,8 @@ struct tcb {
     uint16_t ecn;            /* enum tcb_ecn of ecn.h; 0 = no ECN */
     const struct tcp_stack *stack;
     const struct tcp_cc *cc;
-    struct due due; /* output pass of this turn */
+    struct due due;     /* output pass of this turn */
+    struct bb_log *log; /* black box (tcp/log.h); NULL: not recorded */
 
     struct sendbuf snd;
     struct recvbuf rcv;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
 #include "tcp/hostcache.h"
+#include "tcp/log.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
@@ -21,6 +22,19 @@ const struct tcp_stack *tcp_stack_find(const char *name)
             return stacks[i];
     /* FreeBSD's name for its first stack. */
     return strcmp(name, "freebsd") == 0 ? &tcp_stack_default : NULL;
+}
+
+unsigned tcp_stack_id(const struct tcp_stack *stack)
+{
+    unsigned i = 0;
+    while (i < RTE_DIM(stacks) && stacks[i] != stack)
+        i++;
+    return i;
+}
+
+const struct tcp_stack *tcp_stack_by_id(unsigned id)
+{
+    return id < RTE_DIM(stacks) ? stacks[id] : NULL;
 }
 
 const struct tcp_cc *tcp_cc_find(const char *name)
@@ -56,6 +70,7 @@ static void layer_free(struct tcp_layer *t)
     if (t->stats)
         sysctl_unregister(t->e->sysctl, t->stats);
     mem_free(t->stats);
+    tcp_log_destroy(t);
     t->e->tcp = NULL;
     mem_free(t);
 }
@@ -75,6 +90,8 @@ static int layer_tables(struct tcp_layer *t)
         rc = hostcache_create(t);
     if (rc == 0)
         rc = tcp_ecn_create(t);
+    if (rc == 0)
+        rc = tcp_log_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 

@@ -8,6 +8,7 @@
 #include "tcp/stack.h"
 #include "tcp/tcb.h"
 
+struct bb_layer;
 TAILQ_HEAD(tcb_list, tcb);
 
 /* What the socket floor wants to hear. Called within the receive, wheel or due phase; must not call back into
@@ -60,7 +61,9 @@ struct tcp_layer {
     uint32_t states[TCP_NSTATES]; /* connections in each state */
     uint32_t orphans;             /* connections that no socket has, but for those in TIME_WAIT */
     struct tcb_list time_wait;    /* in TIME_WAIT, the one whose time began first before the others */
-    struct demux *demux;          /* demux.c: connections by four-tuple; listeners and bound ports */
+    struct bb_layer *bb;          /* black box; its rounds */
+    struct wheel_timer bb_timer;
+    struct demux *demux; /* demux.c: connections by four-tuple; listeners and bound ports */
     struct tcb_list all;
 };
 

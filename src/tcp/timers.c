@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <rte_common.h>
 #include "tcp/input.h"
+#include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 
@@ -70,6 +71,8 @@ static void delack_timeout(struct tcb *tp)
 /* tp may be gone afterwards. */
 static void timeout(struct tcb *tp, enum tcp_timer which, uint64_t now)
 {
+    if (tcp_logging(tp))
+        tcp_log_timer(tp, which, TLT_PROCESSING, 0);
     switch (which) {
     case TT_DELACK:
         delack_timeout(tp);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
@@ -77,6 +78,7 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     }
     t->states[TCPS_CLOSED]++;
     TAILQ_INSERT_TAIL(&t->all, tp, all_link);
+    tcp_log_attach(tp);
     return tp;
 }
 
@@ -210,6 +212,8 @@ int64_t tcp_send(struct tcb *tp, const struct iovec *iov, int iovcnt, size_t len
     if (space == 0)
         return -EAGAIN;
     int64_t n = sendbuf_append_copy(&tp->snd, iov, iovcnt, 0, len < space ? (uint32_t)len : space);
+    if (tcp_logging(tp))
+        tcp_log_user_send(tp, (uint32_t)RTE_MAX(n, (int64_t)0), n < 0 ? (int)-n : 0);
     if (n < 0)
         return n;
     if (more && (size_t)n == len)
@@ -227,6 +231,8 @@ int tcp_send_extent(struct tcb *tp, struct extent *x)
     if (err)
         return err;
     sendbuf_append(&tp->snd, x);
+    if (tcp_logging(tp))
+        tcp_log_user_send(tp, x->len, 0);
     tp->flags &= ~TF_MORETOCOME;
     if (TCPS_HAVEESTABLISHED(tp->state))
         tcb_mark_due(tp);

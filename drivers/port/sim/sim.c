@@ -13,6 +13,8 @@
 #include "sysctl/sysctl.h"
 
 #define TURNS_AT_ONCE 10000 /* a host that has not come to rest after so many turns at one time never will */
+#define SIM_EPOCH_NS                                                                                         \
+    (INT64_C(1700000000) * (int64_t)NS_PER_SEC) /* when virtual time began, for what is recorded */
 
 /* ---- the process ---- */
 
@@ -141,7 +143,7 @@ static void simulated_settings(struct engine *e)
 {
     static const char *const settings[][2] = {
         {"net.inet.ip.dad_count", "0"}, {"net.inet6.ip6.dad_count", "0"}, {"leat.filecache.reader", "sync"},
-        {"leat.tls.worker", "sync"},    {"kern.ipc.tls.threads", "1"},
+        {"leat.tls.worker", "sync"},    {"kern.ipc.tls.threads", "1"},    {"net.inet.tcp.bb.writer", "sync"},
     };
     char err[128];
     for (unsigned i = 0; i < RTE_DIM(settings); i++)
@@ -164,6 +166,7 @@ struct sim_node *sim_host(struct sim *s, const char *name)
         .env = {.clock = node_clock, .entropy = node_entropy, .step = node_step, .arg = n},
         .pkt_pool = s->pool,
     };
+    config.env.utc_offset_ns = SIM_EPOCH_NS;
     n->e = host_create(&config);
     if (!n->e) {
         free(n);

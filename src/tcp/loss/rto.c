@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/loss/rto.h"
+#include "tcp/log.h"
 #include <errno.h>
 #include <rte_common.h>
 #include "tcp/output.h"
@@ -43,6 +44,8 @@ void rto_sample(struct tcb *tp, uint64_t rtt)
     tp->rxtshift = 0;
     tp->rttupdated++;
     set_rto(tp);
+    TCP_LOG_EVENT(tp, TCP_LOG_RTT, .flex1 = (uint32_t)(rtt / NS_PER_US),
+                  .flex2 = (uint32_t)(tp->rto / NS_PER_US));
 }
 
 void rto_assume(struct tcb *tp, uint64_t srtt, uint64_t rttvar)

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A connection's ring: a chain of chunks, the oldest record in front. What happens when it is full, its mode decides.
+#include <errno.h>
+#include <string.h>
+#include "blackbox/blackbox.h"
+
+static struct bb_chunk *chunk_new(struct bb_layer *l, struct bb_log *log)
+{
+    struct bb_chunk *c = pool_get(&l->chunks);
+    if (c) {
+        c->first = c->end = 0;
+        STAILQ_INSERT_TAIL(&log->chunks, c, link);
+    }
+    return c;
+}
+
+static void payload_free(struct bb_layer *l, struct bb_record *r)
+{
+    if (r->payload)
+        pool_put(&l->payloads, r->payload);
+    r->payload = NULL;
+}
+
+void bb_free_chunks(struct bb_layer *l, struct bb_chunks *chunks, uint32_t count)
+{
+    struct bb_chunk *c;
+    while ((c = STAILQ_FIRST(chunks)) != NULL) {
+        STAILQ_REMOVE_HEAD(chunks, link);
+        for (uint16_t i = c->first; i < c->end; i++)
+            payload_free(l, &c->r[i]);
+        pool_put(&l->chunks, c);
+    }
+    l->records -= count;
+}
+
+static void clear(struct bb_layer *l, struct bb_log *log)
+{
+    bb_free_chunks(l, &log->chunks, log->count);
+    log->count = 0;
+}
+
+/* The oldest record goes, and its chunk when it was the last in it. */
+static void drop_oldest(struct bb_layer *l, struct bb_log *log)
+{
+    struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
+    payload_free(l, &c->r[c->first++]);
+    log->count--;
+    l->records--;
+    if (c->first == c->end) {
+        STAILQ_REMOVE_HEAD(&log->chunks, link);
+        pool_put(&l->chunks, c);
+    }
+}
+
+/* Memory is short: the oldest chunk becomes the newest. False: there is none to take. */
+static bool recycle_chunk(struct bb_layer *l, struct bb_log *log)
+{
+    struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
+    if (!c)
+        return false;
+    for (uint16_t i = c->first; i < c->end; i++)
+        payload_free(l, &c->r[i]);
+    l->stats.lost += (uint64_t)(c->end - c->first);
+    log->count -= (uint32_t)(c->end - c->first);
+    l->records -= (uint32_t)(c->end - c->first);
+    c->first = c->end = 0;
+    STAILQ_REMOVE_HEAD(&log->chunks, link);
+    STAILQ_INSERT_TAIL(&log->chunks, c, link);
+    return true;
+}
+
+/* The limit is reached: one record less. False: the event is not to be recorded. */
+static bool make_room(struct bb_layer *l, struct bb_log *log)
+{
+    switch (log->mode) {
+    case TCP_LOG_STATE_HEAD:
+        log->mode = TCP_LOG_STATE_OFF;
+        return false;
+    case TCP_LOG_STATE_HEAD_AUTO: /* what can't be dumped yet stays; the next event tries again */
+        if (bb_dump(l, log, "auto-dumped from head", false) == 0)
+            log->mode = TCP_LOG_STATE_OFF;
+        return false;
+    case TCP_LOG_STATE_CONTINUAL:
+    case TCP_LOG_VIA_BBPOINTS:
+        if (bb_dump(l, log,
+                    log->mode == TCP_LOG_STATE_CONTINUAL ? "auto-dumped from continual"
+                                                         : "auto-dumped from bbpoints",
+                    false) == 0)
+            return true;
+        break;
+    default:
+        /* Nobody has asked for it by name: it would only fill memory. */
+        if (log->auto_selected && !log->node && !l->params.auto_all) {
+            clear(l, log);
+            log->mode = TCP_LOG_STATE_OFF;
+            return false;
+        }
+    }
+    if (log->count == 0)
+        return false;
+    drop_oldest(l, log);
+    l->stats.lost++;
+    return true;
+}
+
+/* A chunk with room for one more, or NULL. */
+static struct bb_chunk *chunk_with_room(struct bb_layer *l, struct bb_log *log)
+{
+    struct bb_chunk *c = STAILQ_LAST(&log->chunks, bb_chunk, link);
+    if (c && c->end < BB_CHUNK_RECORDS)
+        return c;
+    bool within = l->records < l->params.global_limit;
+    c = within ? chunk_new(l, log) : NULL;
+    if (c)
+        return c;
+    /* As a full ring, but by whole chunks: nothing less frees memory. */
+    if (log->mode == TCP_LOG_STATE_HEAD || log->mode == TCP_LOG_STATE_HEAD_AUTO) {
+        make_room(l, log);
+        return NULL;
+    }
+    return recycle_chunk(l, log) ? STAILQ_LAST(&log->chunks, bb_chunk, link) : NULL;
+}
+
+static void stamp(struct bb_layer *l, struct bb_record *r, uint64_t now)
+{
+    memset(r, 0, sizeof(*r));
+    r->b.tlb_tv.tv_sec = (int64_t)(now / UINT64_C(1000000000));
+    r->b.tlb_tv.tv_usec = (int64_t)(now % UINT64_C(1000000000) / 1000);
+    r->b.tlb_ticks = (uint32_t)(now / UINT64_C(1000000));
+}
+
+struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now)
+{
+    if (log->mode <= TCP_LOG_STATE_OFF)
+        return NULL;
+    uint32_t serial = log->serial++; /* also of an event that is lost: a gap tells of it */
+    l->now = now;
+    if (l->params.disable_all) {
+        clear(l, log);
+        log->mode = TCP_LOG_STATE_OFF;
+        return NULL;
+    }
+    bool room = log->limit > 0 && (log->count < log->limit || make_room(l, log));
+    struct bb_chunk *c = room ? chunk_with_room(l, log) : NULL;
+    if (!c) {
+        l->stats.lost++;
+        return NULL;
+    }
+    struct bb_record *r = &c->r[c->end++];
+    log->count++;
+    l->records++;
+    l->stats.events++;
+    stamp(l, r, now);
+    r->b.tlb_sn = serial;
+    r->b.tlb_eventid = event;
+    return r;
+}
+
+uint32_t bb_payload_room(struct bb_layer *l, struct bb_record *r)
+{
+    if (l->params.payload == 0)
+        return 0;
+    r->payload = pool_get(&l->payloads);
+    return r->payload ? l->params.payload : 0;
+}
+
+int bb_set_mode(struct bb_layer *l, struct bb_log *log, int mode)
+{
+    if (mode < TCP_LOG_STATE_CLEAR || mode > TCP_LOG_VIA_BBPOINTS)
+        return -EINVAL;
+    if (l->params.disable_all && mode > TCP_LOG_STATE_OFF)
+        return -EBUSY;
+    if (mode == TCP_LOG_STATE_CLEAR) {
+        clear(l, log);
+        mode = TCP_LOG_STATE_OFF;
+    }
+    log->mode = (int8_t)mode;
+    log->auto_selected = false;
+    log->user_mode = true;
+    return 0;
+}
+
+uint32_t bb_readable(const struct bb_log *log)
+{
+    return log->count * (uint32_t)sizeof(struct tcp_log_buffer);
+}
+
+uint32_t bb_read(struct bb_layer *l, struct bb_log *log, void *buf, uint32_t size)
+{
+    const uint32_t one = sizeof(struct tcp_log_buffer);
+    uint32_t n = 0;
+    for (; log->count > 0 && size - n >= one; n += one) {
+        struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
+        memcpy((char *)buf + n, &c->r[c->first].b, one);
+        drop_oldest(l, log);
+    }
+    return n;
+}
