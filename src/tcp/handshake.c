@@ -12,7 +12,7 @@ static uint32_t whole_segments(const struct tcb *tp, uint32_t bytes, uint32_t ms
     return bytes > mss && whole <= tp->e->tcp->params.maxsockbuf ? whole : bytes;
 }
 
-static void round_buffers(struct tcb *tp)
+void tcp_round_buffers(struct tcb *tp)
 {
     const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
     uint32_t mss = tp->maxseg + ((tp->flags & stamps) == stamps ? 12u : 0u);
@@ -47,7 +47,7 @@ void tcp_take_syn(struct tcb *tp, const struct tcp_segment *s)
     tp->max_sndwnd = tp->snd_wnd;
     tp->snd_wl1 = s->seq;
     tcp_mss_update(tp);
-    round_buffers(tp);
+    tcp_round_buffers(tp);
 }
 
 /* The first round trip (RFC 6298 §2.2). A SYN sent twice gives one only with timestamps (Karn). */

@@ -9,6 +9,7 @@
 #include "tcp/hostcache.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
+#include "tcp/syncache.h"
 
 #define TCP_MAXSOFT 3 /* timeouts after which a soft error ends a handshake (FreeBSD) */
 
@@ -92,26 +93,36 @@ static bool ttl_exceeded(const struct ip_addr *dst, int type)
     return type == (ip_addr_is_v4(dst) ? ICMP_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED);
 }
 
-static struct tcb *quoted_connection(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst,
-                                     const uint8_t *l4, tcp_seq *seq)
-{
+/* What an ICMP error quotes of a segment of ours. */
+struct quote {
     uint16_t lport, fport;
+    tcp_seq seq;
+    uint32_t hash;
+};
+
+static struct tcb *quoted_connection(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst,
+                                     const uint8_t *l4, struct quote *q)
+{
     uint32_t seq_be;
-    memcpy(&lport, l4, 2);
-    memcpy(&fport, l4 + 2, 2);
+    memcpy(&q->lport, l4, 2);
+    memcpy(&q->fport, l4 + 2, 2);
     memcpy(&seq_be, l4 + 4, 4);
-    *seq = rte_be_to_cpu_32(seq_be);
-    return demux_find(e->tcp, demux_hash(e, dst, src, fport, lport), dst, src, fport, lport);
+    q->seq = rte_be_to_cpu_32(seq_be);
+    q->hash = demux_hash(e, dst, src, q->fport, q->lport);
+    return demux_find(e->tcp, q->hash, dst, src, q->fport, q->lport);
 }
 
 void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, const uint8_t *l4,
                     uint32_t len, int type, int code, uint32_t mtu)
 {
-    tcp_seq seq = 0;
-    struct tcb *tp = len >= 8 ? quoted_connection(e, src, dst, l4, &seq) : NULL;
+    struct quote q = {0};
+    struct tcb *tp = len >= 8 ? quoted_connection(e, src, dst, l4, &q) : NULL;
     int error = ip_addr_is_v4(dst) ? errno_v4(type, code) : errno_v6(type, code);
+    if (!tp && len >= 8 && error != 0 && error != EMSGSIZE &&
+        syncache_unreach(e, q.hash, dst, src, q.fport, q.lport, q.seq))
+        tcp_stats(e)->icmp_soft++;
     /* RFC 5927 §4.1: it must quote what is in flight. */
-    if (!tp || error == 0 || seq_lt(seq, tp->snd_una) || seq_geq(seq, tp->snd_max))
+    else if (!tp || error == 0 || seq_lt(q.seq, tp->snd_una) || seq_geq(q.seq, tp->snd_max))
         tcp_stats(e)->icmp_ignored++;
     else if (error == EMSGSIZE)
         too_big(tp, mtu);

@@ -155,14 +155,20 @@ static void segment_no_connection(struct engine *e, struct tcp_segment *s)
     tcp_refuse(e, demux_find_bound(e->tcp, &info->dst, s->th->dst_port), s);
 }
 
+static void segment_connection(struct tcb *tp, struct tcp_segment *s);
+
+/* Recurses no further: a new connection is in SYN_RECEIVED. */
 static void segment_listener(struct engine *e, struct tcp_segment *s)
 {
     const struct pkt_info *info = segment_info(s);
     struct tcb *listener = demux_find_listener(e->tcp, info->hash, &info->dst, s->th->dst_port);
-    if (listener)
-        tcp_input_listen(listener, s);
-    else
+    if (!listener) {
         segment_no_connection(e, s);
+        return;
+    }
+    struct tcb *tp = tcp_input_listen(listener, s);
+    if (tp)
+        segment_connection(tp, s);
 }
 
 static void segment_connection(struct tcb *tp, struct tcp_segment *s)

@@ -52,10 +52,11 @@ void tcp_refuse(struct engine *e, const struct tcb *tp, const struct tcp_segment
 /* A challenge ACK, as far as the connection's limit goes (RFC 5961 §3.2, §7). */
 void tcp_challenge(struct tcb *tp);
 
-/* listen.c */
-void tcp_input_listen(struct tcb *listener, struct tcp_segment *s);
+/* listen.c. A connection that the segment belongs to: it has just made it, and goes on through the stations. NULL: dealt with. */
+struct tcb *tcp_input_listen(struct tcb *listener, struct tcp_segment *s);
 /* handshake.c. What came with the SYN: options, window. */
 void tcp_take_syn(struct tcb *tp, const struct tcp_segment *s);
+void tcp_round_buffers(struct tcb *tp); /* to whole segments */
 bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s);
 bool tcp_input_syn_received(struct tcb *tp, struct tcp_segment *s); /* the ACK station of SYN_RECEIVED */
 /* timewait.c. True: the segment is a SYN that ended the old connection (tp is gone) and may begin a new one. */

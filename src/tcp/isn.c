@@ -11,14 +11,20 @@ struct isn_key { /* no padding: every byte is hashed */
     uint32_t use; /* apart from other hashes under the same key */
 };
 
+void tcp_isn(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr, uint16_t lport,
+             uint16_t fport, tcp_seq *iss, uint32_t *ts_offset)
+{
+    struct isn_key key = {*laddr, *faddr, lport, fport, 1};
+    uint64_t h = siphash24(&e->secret, &key, sizeof(key)); /* its halves tell nothing of each other */
+    *iss = (uint32_t)h + (uint32_t)(e->now / ISN_TICK_NS);
+    *ts_offset = (uint32_t)(h >> 32);
+}
+
 void tcp_isn_init(struct tcb *tp)
 {
-    struct isn_key key = {tp->laddr, tp->faddr, tp->lport, tp->fport, 1};
-    uint64_t h = siphash24(&tp->e->secret, &key, sizeof(key)); /* its halves tell nothing of each other */
-    tp->iss = (uint32_t)h + (uint32_t)(tp->e->now / ISN_TICK_NS);
+    tcp_isn(tp->e, &tp->laddr, &tp->faddr, tp->lport, tp->fport, &tp->iss, &tp->ts_offset);
     tp->snd_una = tp->snd_nxt = tp->snd_max = tp->snd_up = tp->recover = tp->iss;
     tp->snd_wl2 = tp->iss;
-    tp->ts_offset = (uint32_t)(h >> 32);
 }
 
 uint32_t tcp_ts_now(const struct tcb *tp)

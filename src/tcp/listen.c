@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A listener: its queues, and the SYN that makes a new connection (RFC 9293 §3.10.7.2).
+// A listener: its queue, the segments that come to it (RFC 9293 §3.10.7.2), and the connections that the SYN cache gives it.
 #include "base/alloc.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
+#include "tcp/syncache.h"
 
 struct tcp_listen *tcp_listen_new(struct tcb *tp)
 {
     struct tcp_listen *l = mem_alloc(sizeof(*l));
     if (!l)
         return NULL;
-    TAILQ_INIT(&l->incomplete);
     TAILQ_INIT(&l->complete);
     tp->listen = l;
     return l;
@@ -19,16 +19,28 @@ void tcp_listen_free(struct tcb *tp)
 {
     struct tcp_listen *l = tp->listen;
     struct tcb *child;
-    while ((child = TAILQ_FIRST(&l->incomplete)) != NULL || (child = TAILQ_FIRST(&l->complete)) != NULL)
+    while ((child = TAILQ_FIRST(&l->complete)) != NULL)
         tcp_free(child);
     mem_free(l);
     tp->listen = NULL;
 }
 
-/* FreeBSD's measure: half as many again as the application asked for, and never none. */
-static bool queue_full(const struct tcp_listen *l)
+static void enqueue(struct tcb *listener, struct tcb *tp)
 {
-    return l->n_incomplete + l->n_complete > l->backlog + l->backlog / 2;
+    tp->listener = listener;
+    TAILQ_INSERT_TAIL(&listener->listen->complete, tp, accept_link);
+    listener->listen->n_complete++;
+    listener->up->acceptable(listener);
+}
+
+void tcp_listen_unqueue(struct tcb *tp)
+{
+    if (!tp->listener)
+        return;
+    struct tcp_listen *l = tp->listener->listen;
+    TAILQ_REMOVE(&l->complete, tp, accept_link);
+    l->n_complete--;
+    tp->listener = NULL;
 }
 
 static bool inherit_algorithms(struct tcb *tp, const struct tcb *listener)
@@ -69,33 +81,93 @@ static void inherit(struct tcb *tp, const struct tcb *listener)
     tp->bind_flags = listener->bind_flags;
 }
 
-/* A connection in SYN_RECEIVED, its SYN-ACK due. NULL: no memory or no way back. */
-static struct tcb *embryo(struct tcb *listener, const struct tcp_segment *s)
+/* What the SYN and our SYN-ACK said. */
+static void take_half_open(struct tcb *tp, const struct half_open *h)
+{
+    tp->iss = h->iss;
+    tp->snd_una = tp->snd_up = tp->recover = tp->snd_wl2 = h->iss;
+    tp->snd_nxt = tp->snd_max = h->iss + 1;
+    tp->irs = tp->snd_wl1 = h->irs;
+    tp->rcv_nxt = tp->last_ack_sent = h->irs + 1;
+    tp->rcv_wnd = h->wnd;
+    tp->rcv_adv = tp->rcv_nxt + h->wnd;
+    tp->snd_wnd = tp->max_sndwnd = h->snd_wnd;
+    tp->flags &= ~(TF_REQ_SCALE | TF_REQ_TSTMP | TF_SACK_PERMIT);
+    if (h->flags & SCF_SCALE)
+        tp->flags |= TF_REQ_SCALE | TF_RCVD_SCALE;
+    if (h->flags & SCF_STAMPS)
+        tp->flags |= TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    if (h->flags & SCF_SACK)
+        tp->flags |= TF_SACK_PERMIT;
+    tp->snd_scale = h->snd_scale;
+    tp->rcv_scale = h->rcv_scale;
+    tp->ts_offset = h->ts_offset;
+    tp->ts_recent = h->ts_recent;
+    tp->ts_recent_at = tp->started = h->started;
+    tp->last_snd = h->sent_at;
+    tp->rtt_start = h->flags & SCF_RESENT ? 0 : h->sent_at;
+    tp->rexmits = (uint8_t)(h->rxmits - 1); /* a SYN-ACK was lost: the initial window is one segment */
+    tp->segs_in = 1;
+    tp->segs_out = h->rxmits;
+    tp->mss_peer = h->mss_peer;
+    ecn_accepted(tp, (enum ecn_answer)h->ecn);
+    tcp_mss_update(tp);
+    tcp_round_buffers(tp);
+}
+
+/* A connection in SYN_RECEIVED, waiting to be accepted. NULL: no memory. */
+static struct tcb *connection(struct tcb *listener, const struct half_open *h)
 {
     struct engine *e = listener->e;
-    const struct pkt_info *info = segment_info(s);
     struct tcb *tp = tcp_new(e, NULL, NULL);
     if (!tp)
         return NULL;
     inherit(tp, listener);
-    tp->faddr = info->src;
-    tp->laddr = info->dst;
-    tp->fport = s->th->src_port;
-    tp->lport = s->th->dst_port;
-    tp->scope_index = ip_addr_is_link_local(&info->src) && info->netif ? info->netif->index : 0;
-    tp->started = tp->last_rcv = e->now;
-    if (!inherit_algorithms(tp, listener) ||
-        ip_path_find(e, &tp->laddr, &tp->faddr, tp->scope_index, &tp->path) < 0 || demux_insert(tp) < 0) {
+    tp->faddr = h->faddr;
+    tp->laddr = h->laddr;
+    tp->fport = h->fport;
+    tp->lport = h->lport;
+    tp->scope_index = h->scope_index;
+    tp->path = h->path;
+    tp->last_rcv = e->now;
+    if (!inherit_algorithms(tp, listener) || demux_insert(tp) < 0) {
         tcp_free(tp);
         return NULL;
     }
-    tp->rcv_scale = tcp_window_scale(e->tcp);
-    tcp_isn_init(tp);
-    tcp_take_syn(tp, s);
-    if (!(tp->flags & TF_NOOPT))
-        ecn_accepted(tp, ecn_answer(e->tcp, tcp_ace(s->th)));
+    take_half_open(tp, h);
     tcp_set_state(tp, TCPS_SYN_RECEIVED);
     tcp_timer_arm(tp, TT_KEEP, e->now + tp->keepinit_ms * NS_PER_MS);
+    e->tcp->stats->accepts++;
+    enqueue(listener, tp);
+    return tp;
+}
+
+/* FreeBSD's measure: half as many again as the application asked for, and never none. */
+static bool queue_full(const struct tcp_listen *l)
+{
+    return l->n_complete > l->backlog + l->backlog / 2;
+}
+
+/* The ACK that ends a handshake. */
+static struct tcb *listen_ack(struct tcb *listener, struct tcp_segment *s)
+{
+    struct engine *e = listener->e;
+    bool refuse, silent = !e->tcp->syncache->params.rst_on_sock_fail;
+    struct half_open space, *h = syncache_ack(listener, s, &space, &refuse);
+    struct tcb *tp = NULL;
+    if (h) {
+        bool full = queue_full(listener->listen);
+        tp = full ? NULL : connection(listener, h);
+        e->tcp->stats->listenoverflow += full;
+        e->tcp->stats->nostate += !full && !tp;
+        refuse = !tp && !silent;
+        if (tp)
+            syncache_completed(h);
+        else
+            syncache_aborted(h, silent);
+    }
+    if (refuse)
+        tcp_refuse(e, listener, s);
     return tp;
 }
 
@@ -108,12 +180,14 @@ static bool syn_good(const struct tcp_segment *s)
     return s->th->src_port != s->th->dst_port || !ip_addr_eq(&info->src, &info->dst);
 }
 
-void tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
+struct tcb *tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
 {
     struct tcp_stats *st = listener->e->tcp->stats;
-    struct tcp_listen *l = listener->listen;
+    const uint8_t syn_ack = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
     if (s->flags & RTE_TCP_RST_FLAG) {
-        st->badrst++;
+        syncache_rst(listener->e, s);
+    } else if ((s->flags & syn_ack) == RTE_TCP_ACK_FLAG) {
+        return listen_ack(listener, s);
     } else if (s->flags & RTE_TCP_ACK_FLAG) {
         st->badackhandshake++;
         tcp_refuse(listener->e, listener, s);
@@ -121,17 +195,8 @@ void tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
         st->listendrop++;
     } else if (!syn_good(s)) {
         st->badsyn++;
-    } else if (queue_full(l)) {
-        st->listenoverflow++;
     } else {
-        struct tcb *tp = embryo(listener, s);
-        if (!tp) {
-            st->nostate++;
-            return;
-        }
-        tp->listener = listener;
-        TAILQ_INSERT_TAIL(&l->incomplete, tp, accept_link);
-        l->n_incomplete++;
-        tcb_mark_due(tp);
+        syncache_syn(listener, s);
     }
+    return NULL;
 }

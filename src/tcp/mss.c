@@ -7,11 +7,6 @@
 
 #define TCP_HEADER 20u
 
-static uint32_t headers(const struct tcb *tp)
-{
-    return TCP_HEADER + (ip_addr_is_v4(&tp->faddr) ? sizeof(struct ip) : sizeof(struct ip6_hdr));
-}
-
 int tcp_path_refresh(struct tcb *tp)
 {
     if (tp->path.netif && ip_path_valid(tp->e, &tp->path))
@@ -23,17 +18,18 @@ int tcp_path_refresh(struct tcb *tp)
     return err;
 }
 
-static uint32_t largest(const struct tcb *tp, uint32_t mtu)
+uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t user)
 {
-    uint32_t mss = mtu > headers(tp) ? mtu - headers(tp) : 1;
-    if (tp->maxseg_user && mss > tp->maxseg_user)
-        mss = tp->maxseg_user;
-    return mss < UINT16_MAX ? mss : UINT16_MAX;
+    uint32_t headers = TCP_HEADER + (ip_addr_is_v4(faddr) ? sizeof(struct ip) : sizeof(struct ip6_hdr));
+    uint32_t mss = mtu > headers ? mtu - headers : 1;
+    if (user && mss > user)
+        mss = user;
+    return (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
 }
 
 uint16_t tcp_mss_offer(const struct tcb *tp)
 {
-    return (uint16_t)largest(tp, tp->path.netif ? tp->path.netif->mtu : 1500);
+    return tcp_mss_largest(&tp->faddr, tp->path.netif ? tp->path.netif->mtu : 1500, tp->maxseg_user);
 }
 
 void tcp_mss_update(struct tcb *tp)
@@ -47,7 +43,7 @@ void tcp_mss_update(struct tcb *tp)
         peer = ip_addr_is_v4(&tp->faddr) ? p->mssdflt : p->v6mssdflt;
     else if (peer < p->minmss)
         peer = p->minmss;
-    uint32_t mss = largest(tp, tp->path.mtu);
+    uint32_t mss = tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user);
     if (mss > peer)
         mss = peer;
     if ((tp->flags & stamps) == stamps)

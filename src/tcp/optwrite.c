@@ -39,13 +39,13 @@ static void put32(struct writer *w, uint32_t v)
     w->len += 4;
 }
 
-static void timestamps(struct writer *w, const struct tcb *tp)
+static void timestamps(struct writer *w, uint32_t tsval, uint32_t tsecr)
 {
     align(w, 4, 2);
     put8(w, OPT_TS);
     put8(w, 10);
-    put32(w, tcp_ts_now(tp));
-    put32(w, tp->ts_recent);
+    put32(w, tsval);
+    put32(w, tsecr);
 }
 
 static unsigned finish(struct writer *w)
@@ -55,31 +55,47 @@ static unsigned finish(struct writer *w)
     return w->len;
 }
 
-unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
+unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out)
 {
     struct writer w = {out, 0};
+    if (o->mss) {
+        put8(&w, OPT_MSS);
+        put8(&w, 4);
+        put16(&w, o->mss);
+    }
+    if (o->scale) {
+        align(&w, 2, 1);
+        put8(&w, OPT_WSCALE);
+        put8(&w, 3);
+        put8(&w, o->wscale);
+    }
+    if (o->sack) {
+        align(&w, 2, 0);
+        put8(&w, OPT_SACK_OK);
+        put8(&w, 2);
+    }
+    if (o->stamps)
+        timestamps(&w, o->tsval, o->tsecr);
+    return finish(&w);
+}
+
+unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
+{
     bool answer = tp->state == TCPS_SYN_RECEIVED; /* only what was offered */
     uint32_t scale = answer ? TF_REQ_SCALE | TF_RCVD_SCALE : TF_REQ_SCALE;
     uint32_t stamps = answer ? TF_REQ_TSTMP | TF_RCVD_TSTMP : TF_REQ_TSTMP;
     if (tp->flags & TF_NOOPT)
         return 0;
-    put8(&w, OPT_MSS);
-    put8(&w, 4);
-    put16(&w, tcp_mss_offer(tp));
-    if ((tp->flags & scale) == scale) {
-        align(&w, 2, 1);
-        put8(&w, OPT_WSCALE);
-        put8(&w, 3);
-        put8(&w, tp->rcv_scale);
-    }
-    if (tp->flags & TF_SACK_PERMIT) {
-        align(&w, 2, 0);
-        put8(&w, OPT_SACK_OK);
-        put8(&w, 2);
-    }
-    if ((tp->flags & stamps) == stamps)
-        timestamps(&w, tp);
-    return finish(&w);
+    struct tcp_syn_options o = {
+        .mss = tcp_mss_offer(tp),
+        .scale = (tp->flags & scale) == scale,
+        .sack = tp->flags & TF_SACK_PERMIT,
+        .stamps = (tp->flags & stamps) == stamps,
+        .wscale = tp->rcv_scale,
+        .tsval = tcp_ts_now(tp),
+        .tsecr = tp->ts_recent,
+    };
+    return tcp_options_write(&o, out);
 }
 
 static void sack_blocks(struct writer *w, struct tcb *tp)
@@ -106,7 +122,7 @@ unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
         return 0;
     if ((tp->flags & stamps) == stamps) {
         put8(&w, OPT_NOP);
-        timestamps(&w, tp);
+        timestamps(&w, tcp_ts_now(tp), tp->ts_recent);
     }
     if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= OPTIONS_MAX - 12)
         sack_blocks(&w, tp);

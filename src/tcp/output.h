@@ -45,7 +45,15 @@ static inline bool tcp_window_may_open(const struct tcb *tp)
 /* The window to announce: free buffer space, no shrinking, SWS avoidance (RFC 9293 §3.8.6.2.2). */
 uint32_t tcp_receive_window(struct tcb *tp);
 
+/* What a SYN or SYN-ACK says. */
+struct tcp_syn_options {
+    uint16_t mss; /* 0: not said */
+    bool scale, sack, stamps;
+    uint8_t wscale;
+    uint32_t tsval, tsecr;
+};
 /* optwrite.c: options of a segment in FreeBSD's order and padding; out has room for 40 bytes. Returns the length, a multiple of 4. */
+unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out);
 unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out);
 /* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);

@@ -20,27 +20,11 @@ void tcp_set_state(struct tcb *tp, enum tcp_state s)
     tp->state = s;
 }
 
-/* Leaves the listener's queue that holds it. */
-static void unqueue(struct tcb *tp)
-{
-    struct tcp_listen *l = tp->listener ? tp->listener->listen : NULL;
-    if (!l)
-        return;
-    if (tp->state == TCPS_SYN_RECEIVED) {
-        TAILQ_REMOVE(&l->incomplete, tp, accept_link);
-        l->n_incomplete--;
-    } else {
-        TAILQ_REMOVE(&l->complete, tp, accept_link);
-        l->n_complete--;
-    }
-    tp->listener = NULL;
-}
-
 /* The wire is done with it: out of every table, no timer, nothing to send. What was received can still be read. */
 static void shut(struct tcb *tp)
 {
     tcp_log_detach(tp);
-    unqueue(tp);
+    tcp_listen_unqueue(tp);
     hostcache_learn(tp);
     tcp_timers_stop(tp);
     engine_unmark_due(tp->e, &tp->due);
@@ -94,9 +78,6 @@ void tcp_free(struct tcb *tp)
 void tcp_established(struct tcb *tp)
 {
     struct tcp_stats *st = tp->e->tcp->stats;
-    struct tcb *listener = tp->listener;
-    if (listener)
-        unqueue(tp);
     /* A connection that was closed in SYN-RECEIVED now sends its FIN (RFC 9293 §3.10.4). */
     tcp_set_state(tp, tp->flags & TF_FIN_QUEUED ? TCPS_FIN_WAIT_1 : TCPS_ESTABLISHED);
     st->connects++;
@@ -104,15 +85,7 @@ void tcp_established(struct tcb *tp)
     tcp_timer_stop(tp, TT_REXMT);
     tp->stack->established(tp);
     tcp_keepalive_arm(tp);
-    if (listener) {
-        st->accepts++;
-        tp->listener = listener;
-        TAILQ_INSERT_TAIL(&listener->listen->complete, tp, accept_link);
-        listener->listen->n_complete++;
-        listener->up->acceptable(listener);
-    } else {
-        tp->up->connected(tp);
-    }
+    tp->up->connected(tp);
 }
 
 /* FreeBSD's tcp_maxidle: so long nothing has been heard of a peer that keepalive would have given up. */

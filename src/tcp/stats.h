@@ -14,10 +14,27 @@
     X(conndrops, "connections", "Embryonic connections dropped")                                             \
     X(closed, "connections", "Connections closed, by any way")                                               \
     X(memdrop, "connections", "Connections refused or dropped for lack of memory")                           \
-    X(listenoverflow, "connections", "SYNs dropped: the listener's queues are full")                         \
+    X(listenoverflow, "segments", "Dropped: last ACK of a handshake, and the accept queue is full")          \
     X(listendrop, "segments", "Segments dropped by a listener: neither SYN nor ACK")                         \
     X(badsyn, "segments", "Dropped: SYN from or to an address that cannot have a connection")                \
-    X(nostate, "segments", "Dropped: SYN for a connection that could not be made (no memory, no route)")     \
+    X(nostate, "segments", "Dropped: SYN or last ACK, no connection could be made (memory, route)")          \
+    X(sc_added, "connections", "Entries made in the SYN cache")                                              \
+    X(sc_completed, "connections", "Handshakes completed, from SYN cache or cookie")                         \
+    X(sc_retransmitted, "segments", "SYN-ACKs sent again by timer")                                          \
+    X(sc_dupsyn, "segments", "Dropped: SYN of a half-open connection again (answered by SYN-ACK)")           \
+    X(sc_dropped, "segments", "Dropped: SYN whose SYN-ACK could not be sent")                                \
+    X(sc_bucketoverflow, "connections", "SYNs that found their bucket of the SYN cache full")                \
+    X(sc_cacheoverflow, "connections", "SYNs that found the whole SYN cache full")                           \
+    X(sc_zonefail, "connections", "SYNs that found no memory for an entry")                                  \
+    X(sc_evicted, "connections", "Oldest entries that went for a new one (without SYN cookies)")             \
+    X(sc_reset, "connections", "Half-open connections ended by RST")                                         \
+    X(sc_stale, "connections", "Half-open connections given up: rexmtlimit or keepinit")                     \
+    X(sc_nolistener, "connections", "Half-open connections dropped: their listener is gone")                 \
+    X(sc_aborted, "connections", "Handshakes completed that no connection could be made of")                 \
+    X(sc_badack, "segments", "ACKs that do not fit the half-open connection they name")                      \
+    X(sc_unreach, "connections", "Half-open connections ended by ICMP errors")                               \
+    X(sc_sendcookie, "segments", "SYN cookies sent")                                                         \
+    X(sc_recvcookie, "segments", "SYN cookies that came back")                                               \
     X(keeptimeo, "timeouts", "Keepalive timeouts")                                                           \
     X(keepprobe, "segments", "Keepalive probes sent")                                                        \
     X(keepdrops, "connections", "Connections dropped by keepalive or a handshake that took too long")        \

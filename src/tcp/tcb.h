@@ -164,7 +164,7 @@ struct tcb {
     void *so;             /* socket; NULL when orphan or not yet accepted */
     struct tcb *listener; /* of a passive connection not yet accepted */
     TAILQ_ENTRY(tcb)
-    accept_link; /* in the listener's incomplete or complete queue, later in the engine's of TIME_WAIT */
+    accept_link;               /* in the listener's queue, later in the engine's of TIME_WAIT */
     TAILQ_ENTRY(tcb) all_link; /* every tcb of the engine */
     struct tcp_listen *listen; /* TCPS_LISTEN only */
     struct tcp_port *port;     /* demux.c: the local port's list that holds port_link; NULL = not bound */

@@ -10,6 +10,7 @@
 #include "tcp/log.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
+#include "tcp/syncache.h"
 #include "tcp/tcp.h"
 
 static const struct tcp_stack *const stacks[] = {&tcp_stack_default};
@@ -65,6 +66,7 @@ static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_
 
 static void layer_free(struct tcp_layer *t)
 {
+    syncache_destroy(t);
     sysctl_unregister(t->e->sysctl, t);
     hostcache_destroy(t);
     if (t->stats)
@@ -92,6 +94,8 @@ static int layer_tables(struct tcp_layer *t)
         rc = tcp_ecn_create(t);
     if (rc == 0)
         rc = tcp_log_create(t);
+    if (rc == 0)
+        rc = syncache_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 
@@ -123,6 +127,7 @@ void tcp_quiesce(struct engine *e)
     ip_register(e, IPPROTO_TCP, NULL);
     while ((tp = TAILQ_FIRST(&e->tcp->all)) != NULL)
         tcp_free(tp);
+    syncache_flush(e->tcp);
 }
 
 void tcp_destroy(struct engine *e)

@@ -26,8 +26,8 @@ struct tcp_upcalls {
 
 struct tcp_listen { /* of a listening tcb */
     uint32_t backlog;
-    uint32_t n_incomplete, n_complete;
-    struct tcb_list incomplete, complete;
+    uint32_t n_complete;
+    struct tcb_list complete; /* what accept() gives; half-open connections are in the SYN cache */
 };
 
 struct
@@ -63,11 +63,13 @@ struct tcp_layer {
     struct tcb_list time_wait;    /* in TIME_WAIT, the one whose time began first before the others */
     struct bb_layer *bb;          /* black box; its rounds */
     struct wheel_timer bb_timer;
-    struct demux *demux; /* demux.c: connections by four-tuple; listeners and bound ports */
+    struct demux *demux;           /* demux.c: connections by four-tuple; listeners and bound ports */
+    struct tcp_syncache *syncache; /* syncache.c: half-open passive connections */
     struct tcb_list all;
 };
 
 struct demux;
+struct tcp_syncache;
 
 /* params.c, stats.c: sysctl names. 0 or -errno. */
 int tcp_params_register(struct tcp_layer *t);
@@ -160,15 +162,20 @@ int demux_listen(struct tcb *tp, unsigned flags);
 int demux_connect(struct tcb *tp);
 int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
 void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
-/* listen.c: the queues of a listening tcb; NULL: no memory. Free: who is still in them goes too. */
+/* listen.c: the queue of a listening tcb; NULL: no memory. Free: who is still in it goes too. */
 struct tcp_listen *tcp_listen_new(struct tcb *tp);
 void tcp_listen_free(struct tcb *tp);
+/* tp leaves the queue it waits in, if any. */
+void tcp_listen_unqueue(struct tcb *tp);
 /* rcvtune.c: the application took n bytes; the ACK arithmetic is done (may the send buffer grow?). */
 void rcvtune_copied(struct tcb *tp, uint32_t n);
 void sndtune(struct tcb *tp);
 /* timers.c: TT_KEEP by the connection's keepalive settings and idle time, or off. */
 void tcp_keepalive_arm(struct tcb *tp);
-/* isn.c: iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of the four-tuple; snd_una, snd_nxt, snd_max = iss. */
+/* isn.c: iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of a four-tuple; addresses and ports in network order. */
+void tcp_isn(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr, uint16_t lport,
+             uint16_t fport, tcp_seq *iss, uint32_t *ts_offset);
+/* Of a connection's; snd_una, snd_nxt, snd_max = iss. */
 void tcp_isn_init(struct tcb *tp);
 /* Window scale that we offer: the smallest that can announce kern.ipc.maxsockbuf (RFC 7323 §2.3: 14 at most). */
 static inline uint8_t tcp_window_scale(const struct tcp_layer *t)
@@ -204,3 +211,5 @@ void rto_backoff(struct tcb *tp);
 uint32_t tcp_ts_now(const struct tcb *tp);
 /* mss.c: maxseg by route MTU, peer's option, TCP_MAXSEG and option bytes; RFC 9293 §3.7.1, RFC 6691 */
 void tcp_mss_update(struct tcb *tp);
+/* The largest segment that fits into mtu, at most user bytes (TCP_MAXSEG; 0: no such wish). */
+uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t user);

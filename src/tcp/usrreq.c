@@ -170,9 +170,7 @@ struct tcb *tcp_accept(struct tcb *listener)
     struct tcb *tp = l ? TAILQ_FIRST(&l->complete) : NULL;
     if (!tp)
         return NULL;
-    TAILQ_REMOVE(&l->complete, tp, accept_link);
-    l->n_complete--;
-    tp->listener = NULL;
+    tcp_listen_unqueue(tp);
     return tp;
 }
 
@@ -307,7 +305,7 @@ static void close_listener(struct tcb *tp)
 {
     struct tcp_listen *l = tp->listen;
     struct tcb *child;
-    while ((child = TAILQ_FIRST(&l->incomplete)) != NULL || (child = TAILQ_FIRST(&l->complete)) != NULL)
+    while ((child = TAILQ_FIRST(&l->complete)) != NULL)
         tcp_abort(child, ECONNRESET);
     tcp_free(tp);
 }

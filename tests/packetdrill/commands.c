@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "player.h"
 #include "sysctl/sysctl.h"
-#include "tcp/tcp.h"
+#include "tcp/syncache.h"
 
 #define WORDS_MAX 16
 
@@ -78,32 +78,45 @@ static int do_sysctl(struct command *c)
 
 /* ---- sockstat [-4] [-6] [-P tcp] [-p PORT] [-s] ---- */
 
-static void sockstat_line(struct command *c, const struct tcb *tp, bool states)
+struct sockstat {
+    struct command *c;
+    bool states;
+    unsigned port; /* 0: any */
+};
+
+static void sockstat_line(const struct sockstat *s, const struct ip_addr *laddr, uint16_t lport,
+                          const struct ip_addr *faddr, uint16_t fport, enum tcp_state state)
 {
     char local[IP_ADDR_STRLEN], foreign[IP_ADDR_STRLEN];
-    fprintf(c->out, "root packetdril %d 3 %s %s:%u %s:%u %s\n", (int)getpid(),
-            ip_addr_is_v4(&tp->laddr) ? "tcp4" : "tcp6", ip_addr_str(&tp->laddr, local), ntohs(tp->lport),
-            ip_addr_str(&tp->faddr, foreign), ntohs(tp->fport), states ? state_names[tp->state] : "");
+    if (s->port && ntohs(lport) != s->port && ntohs(fport) != s->port)
+        return;
+    fprintf(s->c->out, "root packetdril %d 3 %s %s:%u %s:%u %s\n", (int)getpid(),
+            ip_addr_is_v4(laddr) ? "tcp4" : "tcp6", ip_addr_str(laddr, local), ntohs(lport),
+            ip_addr_str(faddr, foreign), ntohs(fport), s->states ? state_names[state] : "");
+}
+
+static void sockstat_half_open(void *arg, const struct half_open *h)
+{
+    sockstat_line(arg, &h->laddr, h->lport, &h->faddr, h->fport, TCPS_SYN_RECEIVED);
 }
 
 static int do_sockstat(struct command *c)
 {
-    bool states = false;
-    unsigned port = 0;
+    struct sockstat s = {.c = c};
     const struct tcb *tp;
     for (unsigned i = 1; i < c->n; i++) {
         if (!strcmp(c->word[i], "-s"))
-            states = true;
+            s.states = true;
         else if (!strcmp(c->word[i], "-p") && i + 1 < c->n)
-            port = (unsigned)atoi(c->word[++i]);
+            s.port = (unsigned)atoi(c->word[++i]);
         else if (!strcmp(c->word[i], "-P") && i + 1 < c->n && !strcmp(c->word[i + 1], "tcp"))
             i++;
         else if (strcmp(c->word[i], "-4") != 0 && strcmp(c->word[i], "-6") != 0)
             return player_failed(c->p, c->e, "sockstat: unknown option %s", c->word[i]);
     }
     TAILQ_FOREACH (tp, &engine_of(c)->tcp->all, all_link)
-        if (port == 0 || ntohs(tp->lport) == port || ntohs(tp->fport) == port)
-            sockstat_line(c, tp, states);
+        sockstat_line(&s, &tp->laddr, tp->lport, &tp->faddr, tp->fport, tp->state);
+    syncache_walk(engine_of(c)->tcp, sockstat_half_open, &s);
     return 0;
 }
 

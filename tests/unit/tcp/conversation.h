@@ -19,6 +19,7 @@
 #include "tcp/input.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
+#include "tcp/syncache.h"
 
 /* Not every test file needs every helper. */
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -243,6 +244,8 @@ static int tear_down(void **state)
         struct tcb *tp;
         TAILQ_FOREACH (tp, &e.tcp->all, all_link)
             n += tp->state == s;
+        if (s == TCPS_SYN_RECEIVED)
+            n += e.tcp->syncache->entries.used;
         assert_int_equal(e.tcp->states[s], n);
     }
     tcp_destroy(&e);
@@ -393,7 +396,7 @@ static struct sent expect(const char *flags, uint32_t seq, uint32_t len, uint32_
 
 /* ---- usual beginnings ---- */
 
-static struct tcb *listening(int backlog)
+static inline struct tcb *listening(int backlog)
 {
     struct tcb *l = tcp_new(&e, &upcalls, &owner);
     struct ip_addr any = ip_addr_v4(0);
@@ -403,7 +406,7 @@ static struct tcb *listening(int backlog)
 }
 
 /* A passive connection, accepted; options as the peer's SYN has them. */
-static struct tcb *established_opt(const char *options)
+static inline struct tcb *established_opt(const char *options)
 {
     bool ts = strstr(options, "ts ") != NULL;
     struct tcb *l = listening(10);
@@ -420,12 +423,12 @@ static struct tcb *established_opt(const char *options)
     overhear(tp);
     return tp;
 }
-static struct tcb *established(void)
+static inline struct tcb *established(void)
 {
     return established_opt("mss 1460 sackOK");
 }
 
-static struct tcb *connecting(void)
+static inline struct tcb *connecting(void)
 {
     struct tcb *tp = tcp_new(&e, &upcalls, &owner);
     assert_int_equal(tcp_connect(tp, &peer, peer_port, 0), 0);
@@ -435,7 +438,7 @@ static struct tcb *connecting(void)
     return tp;
 }
 
-static void app_reads(struct tcb *tp)
+static inline void app_reads(struct tcb *tp)
 {
     uint32_t n = tp->rcv.bytes;
     recvbuf_drop(tp, n);
@@ -443,7 +446,7 @@ static void app_reads(struct tcb *tp)
     run_due();
 }
 
-static void app_writes(struct tcb *tp, uint32_t len)
+static inline void app_writes(struct tcb *tp, uint32_t len)
 {
     static char bytes[65536];
     struct iovec iov = {bytes, len};
@@ -451,13 +454,13 @@ static void app_writes(struct tcb *tp, uint32_t len)
     run_due();
 }
 
-static void app_shuts(struct tcb *tp)
+static inline void app_shuts(struct tcb *tp)
 {
     assert_int_equal(tcp_shutdown_write(tp), 0);
     run_due();
 }
 
-static void app_closes(struct tcb *tp)
+static inline void app_closes(struct tcb *tp)
 {
     tcp_close(tp, false);
     run_due();
