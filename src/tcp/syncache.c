@@ -191,9 +191,10 @@ static int entry_flow(struct half_open *h, const struct tcb *listener, const str
     h->snd_scale = h->rcv_scale = 0;
     h->ecn = ECN_REFUSED;
     h->rxmits = 0;
+    h->path.netif = NULL;
     int err = ip_path_find(e, &h->laddr, &h->faddr, h->scope_index, &h->path);
-    if (err == 0 && h->path.netif)
-        h->mss_offer = tcp_mss_largest(&h->faddr, h->path.netif->mtu, listener->maxseg_user);
+    uint32_t mtu = err == 0 && h->path.netif ? h->path.netif->mtu : 1500;
+    h->mss_offer = tcp_mss_largest(&h->faddr, mtu, listener->maxseg_user);
     return err;
 }
 
