@@ -1,14 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The ciphers that are built in, best first, and the way to them.
+// The ciphers that are built in, the best first, which of them a session has, and the way to them.
+#include <errno.h>
 #include <string.h>
 #include <rte_common.h>
+#include "cipher/cryptodev/cryptodev.h"
 #include "cipher/openssl/openssl.h"
 #include "tls/session.h"
+#ifdef LEAT_IPSEC_MB
+#include "cipher/ipsec_mb/ipsec_mb.h"
+#define IPSEC_MB "ipsec_mb "
+#else
+#define IPSEC_MB ""
+#endif
 
+/* By priority. tls_backend_names says the same. */
 static const struct tls_backend *const backends[] = {
+#ifdef LEAT_IPSEC_MB
+    &tls_backend_ipsec_mb,
+#endif
     &tls_backend_openssl,
+    &tls_backend_cryptodev,
 };
-const char tls_backend_names[] = "openssl";
+const char tls_backend_names[] = IPSEC_MB "openssl cryptodev";
+_Static_assert(RTE_DIM(backends) <= TLS_BACKENDS_MAX, "a session remembers so many");
+
+const struct tls_backend *tls_backend_at(unsigned i)
+{
+    return i < RTE_DIM(backends) ? backends[i] : NULL;
+}
 
 const struct tls_backend *tls_backend_find(const char *name, size_t len)
 {
@@ -17,6 +36,54 @@ const struct tls_backend *tls_backend_find(const char *name, size_t len)
             return backends[i];
     return NULL;
 }
+
+/* ---- a session's backend ---- */
+
+static void order_fill(struct tls_session *s, const char *names)
+{
+    s->n_order = 0;
+    for (size_t len; *names && s->n_order < TLS_BACKENDS_MAX; names += len, names += strspn(names, " ")) {
+        len = strcspn(names, " ");
+        const struct tls_backend *b = tls_backend_find(names, len);
+        if (b)
+            s->order[s->n_order++] = b;
+    }
+}
+
+/* The first of those left that can and does begin. */
+static int begin_next(struct tls_session *s)
+{
+    int err = -EOPNOTSUPP;
+    for (; s->at < s->n_order; s->at++, s->refusals++) {
+        const struct tls_backend *b = s->order[s->at];
+        int answer = b->can(s);
+        if (answer == 0)
+            answer = b->begin(s);
+        if (answer == 0) {
+            s->backend = b;
+            return 0;
+        }
+        err = answer;
+    }
+    return err;
+}
+
+int tls_backend_begin(struct tls_session *s, const char *names)
+{
+    order_fill(s, names);
+    return begin_next(s);
+}
+
+int tls_backend_next(struct tls_session *s)
+{
+    s->backend->end(s);
+    s->backend = NULL;
+    s->at++;
+    s->refusals++;
+    return begin_next(s);
+}
+
+/* ---- records ---- */
 
 /* How many of ops from the first on have its backend and direction. */
 static unsigned same_kind(struct tls_op **ops, unsigned n)
@@ -28,14 +95,43 @@ static unsigned same_kind(struct tls_op **ops, unsigned n)
     return same;
 }
 
+static void work_by(const struct tls_backend *b, bool receive, struct tls_op **ops, unsigned n)
+{
+    if (receive)
+        b->open(ops, n);
+    else
+        b->seal(ops, n);
+}
+
+/* Its backend has given up and left the record as it was: the session goes on with another, or the record has failed. */
+static void fail_over(struct tls_op *op, const struct tls_backend *gave_up)
+{
+    struct tls_session *s = op->s;
+    while (op->result == -EAGAIN) {
+        if (s->backend == gave_up && tls_backend_next(s) != 0)
+            gave_up = NULL;
+        if (!s->backend) {
+            op->result = -EIO;
+            return;
+        }
+        gave_up = s->backend;
+        work_by(gave_up, s->receive, &op, 1);
+    }
+}
+
 void tls_work(struct tls_op **ops, unsigned n)
 {
     for (unsigned some; n > 0; ops += some, n -= some) {
-        const struct tls_session *s = ops[0]->s;
+        const struct tls_backend *b = ops[0]->s->backend;
+        if (!b) { /* none is left for this session */
+            ops[0]->result = -EIO;
+            some = 1;
+            continue;
+        }
         some = same_kind(ops, n);
-        if (s->receive)
-            s->backend->open(ops, some);
-        else
-            s->backend->seal(ops, some);
+        work_by(b, ops[0]->s->receive, ops, some);
+        for (unsigned i = 0; i < some; i++)
+            if (ops[i]->result == -EAGAIN)
+                fail_over(ops[i], b);
     }
 }

@@ -107,26 +107,6 @@ static void session_fill(struct tls_session *s, const struct tls_enable *en)
         memcpy(s->keys->auth, en->auth_key, s->auth_len);
 }
 
-/* The first name that can and does begin. */
-static int session_begin(struct tls_session *s, const char *names)
-{
-    int err = -EOPNOTSUPP;
-    while (*names) {
-        size_t len = strcspn(names, " ");
-        const struct tls_backend *b = tls_backend_find(names, len);
-        if (b && b->can(s) == 0) {
-            err = b->begin(s);
-            if (err == 0) {
-                s->backend = b;
-                return 0;
-            }
-        }
-        names += len;
-        names += strspn(names, " ");
-    }
-    return err;
-}
-
 int tls_session_new(struct tls_keystore *ks, const struct tls_enable *en, bool receive, const char *backends,
                     const struct siphash_key *iv_secret, struct tls_session **out)
 {
@@ -144,7 +124,7 @@ int tls_session_new(struct tls_keystore *ks, const struct tls_enable *en, bool r
     s->receive = receive;
     s->iv_secret = *iv_secret;
     session_fill(s, en);
-    err = session_begin(s, backends);
+    err = tls_backend_begin(s, backends);
     if (err) {
         tls_session_put(ks, s);
         return err;

@@ -26,11 +26,16 @@ struct tls_keys {
     uint8_t iv[16]; /* salt (4), whole nonce (12) or CBC's chained IV (16) */
 };
 
+#define TLS_BACKENDS_MAX 4
+
 struct tls_backend;
 struct tls_session {
     struct tls_keys *keys;
-    const struct tls_backend *backend;
-    void *cipher;                 /* the backend's */
+    const struct tls_backend *backend;                 /* NULL: none is left that can */
+    void *cipher;                                      /* the backend's */
+    const struct tls_backend *order[TLS_BACKENDS_MAX]; /* those that may be asked, in order of preference */
+    uint8_t n_order, at;                               /* at: where in order the backend is */
+    uint8_t refusals;             /* backends that were asked before it and could not, or gave up */
     uint64_t seq;                 /* of the next record to frame or to open */
     struct siphash_key iv_secret; /* CBC of TLS 1.1 and 1.2: explicit IVs are drawn from it */
     uint32_t refs;                /* its user and every record that still needs it */
@@ -103,19 +108,34 @@ struct tls_op {
     int result;   /* seal: 0; open: bytes of payload at dst; -EBADMSG, -EIO */
 };
 
-/* A cipher: registered in backend.c, chosen per session. One session's records are worked on by one thread at a time. */
+/*
+ * A cipher: registered in backend.c, chosen per session by its name and place in kern.ipc.tls.backends. One session's records are worked on by
+ * one thread at a time; different sessions' at the same time by any threads.
+ */
 struct tls_backend {
     const char *name;
+    int priority; /* the highest is first in the default of kern.ipc.tls.backends */
     /* Can it do this session? 0 or -EOPNOTSUPP. */
     int (*can)(const struct tls_session *s);
-    /* Sets s->cipher up. 0 or -errno. */
+    /* Sets s->cipher up. 0 or -errno. Any thread. */
     int (*begin)(struct tls_session *s);
-    /* Each op has its result in it afterwards; records of one session stand in order. */
+    /*
+     * Each op has its result in it afterwards; records of one session stand in order. -EAGAIN: it was not touched, another backend may
+     * do it, and this one is not asked again for the session.
+     */
     void (*seal)(struct tls_op **ops, unsigned n);
     void (*open)(struct tls_op **ops, unsigned n);
     /* Wipes and frees s->cipher. */
     void (*end)(struct tls_session *s);
+    /* One line for people: what it is here, or why it cannot be used. NULL: nothing to say. */
+    void (*describe)(char *text, size_t size);
 };
+/* The backends by priority; NULL beyond the last. */
+const struct tls_backend *tls_backend_at(unsigned i);
+/* Gives s the first of names (blanks between) that takes it. 0, or the last one's answer, -EOPNOTSUPP when there was none. */
+int tls_backend_begin(struct tls_session *s, const char *names);
+/* Takes the backend away that has given up and begins with the next. 0, or -errno: s->backend is NULL. */
+int tls_backend_next(struct tls_session *s);
 /* NULL: not built in. */
 const struct tls_backend *tls_backend_find(const char *name, size_t len);
 /* All names, best first, blanks between. */

@@ -2,7 +2,9 @@
 // Sessions on EVP: a context each, with the key in it, that every record only gives a new nonce.
 #include "cipher/openssl/openssl.h"
 #include <errno.h>
+#include <stdio.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include "base/alloc.h"
 #include "cipher/openssl/priv.h"
 
@@ -104,11 +106,18 @@ static void evp_open(struct tls_op **ops, unsigned n)
     }
 }
 
+static void evp_describe(char *text, size_t size)
+{
+    snprintf(text, size, "%s", OpenSSL_version(OPENSSL_VERSION));
+}
+
 const struct tls_backend tls_backend_openssl = {
     .name = "openssl",
+    .priority = 20,
     .can = evp_can,
     .begin = evp_begin,
     .seal = evp_seal,
     .open = evp_open,
     .end = evp_end,
+    .describe = evp_describe,
 };

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Records of every version and suite, in both directions, with libssl as the other end, and known answers.
+//   test_record [BACKENDS [VDEV]]    ciphers in order of preference; the crypto device behind cryptodev
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "eal.h"
 #include "keys.h"
 #include "tls/session.h"
 
 static const struct siphash_key iv_secret = {{1, 2}};
 static struct tls_keystore *keystore;
+static const char *backends = tls_backend_names, *vdev;
 static uint8_t text[TLS_PAYLOAD_MAX], record[TLS_RECORD_MAX], plain[TLS_RECORD_MAX];
 
 static void fill_text(void)
@@ -23,7 +26,7 @@ static int setup(void **state)
 {
     keystore = tls_keystore_new();
     fill_text();
-    return keystore ? 0 : -1;
+    return keystore && (!vdev || eal_with("test_record", vdev) >= 0) ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -35,7 +38,7 @@ static int teardown(void **state)
 static struct tls_session *session(const struct tls_enable *en, bool receive)
 {
     struct tls_session *s = NULL;
-    assert_int_equal(tls_session_new(keystore, en, receive, tls_backend_names, &iv_secret, &s), 0);
+    assert_int_equal(tls_session_new(keystore, en, receive, backends, &iv_secret, &s), 0);
     return s;
 }
 
@@ -419,8 +422,12 @@ static void test_keys_are_wiped_with_the_last_reference(void **state)
         assert_int_equal(key[i], 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        backends = argv[1];
+    if (argc > 2)
+        vdev = argv[2];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc8448_records),
         cmocka_unit_test(test_every_suite_against_libssl),
