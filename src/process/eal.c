@@ -9,6 +9,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include "base/alloc.h"
+#include "base/cpus.h"
 #include "process/priv.h"
 
 struct eal_user {
@@ -170,6 +171,7 @@ int proc_eal_start(struct process *p, const char *program, char **user, int n_us
 
     /* No lcore is known before rte_eal_init(): the program may have called it, and then its devices are
      * used. */
+    cpus_remember();
     if (rte_lcore_count() == 0)
         rc = start(p, program, &u);
     return rc ? rc : find_lcores(p);

@@ -8,12 +8,9 @@
 #include "tls/session.h"
 #ifdef LEAT_IPSEC_MB
 #include "cipher/ipsec_mb/ipsec_mb.h"
-#define IPSEC_MB "ipsec_mb "
-#else
-#define IPSEC_MB ""
 #endif
 
-/* By priority. tls_backend_names says the same. */
+/* By priority. */
 static const struct tls_backend *const backends[] = {
 #ifdef LEAT_IPSEC_MB
     &tls_backend_ipsec_mb,
@@ -21,7 +18,7 @@ static const struct tls_backend *const backends[] = {
     &tls_backend_openssl,
     &tls_backend_cryptodev,
 };
-const char tls_backend_names[] = IPSEC_MB "openssl cryptodev";
+const char tls_backend_names[] = "ipsec_mb openssl cryptodev"; /* also where one is not built in */
 _Static_assert(RTE_DIM(backends) <= TLS_BACKENDS_MAX, "a session remembers so many");
 
 const struct tls_backend *tls_backend_at(unsigned i)
@@ -35,6 +32,14 @@ const struct tls_backend *tls_backend_find(const char *name, size_t len)
         if (strlen(backends[i]->name) == len && memcmp(backends[i]->name, name, len) == 0)
             return backends[i];
     return NULL;
+}
+
+bool tls_backend_known(const char *name, size_t len)
+{
+    for (const char *at = tls_backend_names; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == len && memcmp(at, name, len) == 0)
+            return true;
+    return false;
 }
 
 /* ---- a session's backend ---- */

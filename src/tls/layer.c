@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // TLS of one engine: made, set up by sysctl, taken down.
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/alloc.h"
+#include "base/cpus.h"
 #include "sysctl/sysctl.h"
 #include "tls/tls.h"
 
@@ -17,6 +16,34 @@ static int worker_set(void *base, const struct sysctl_oid *oid, const char *text
         return -EINVAL;
     }
     snprintf(l->params.worker, sizeof(l->params.worker), "%s", text);
+    return 0;
+}
+
+static int cpus_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
+{
+    struct tls_layer *l = base;
+    cpu_set_t set;
+    if (strlen(text) >= sizeof(l->params.cpus) || (*text && cpus_parse(text, &set) != 0)) {
+        snprintf(err, errsize, "%s: \"%s\" is not a list of CPUs such as 1,4-7", oid->name, text);
+        return -EINVAL;
+    }
+    snprintf(l->params.cpus, sizeof(l->params.cpus), "%s", text);
+    return 0;
+}
+
+/* Every name must be one that exists, also if it is not built in here. */
+static int backends_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
+{
+    struct tls_layer *l = base;
+    for (const char *at = text; *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        if (!tls_backend_known(at, len) || strlen(text) >= sizeof(l->params.backends)) {
+            snprintf(err, errsize, "%s: \"%.*s\" is none of %s", oid->name, (int)len, at, tls_backend_names);
+            return -EINVAL;
+        }
+        at += len;
+    }
+    snprintf(l->params.backends, sizeof(l->params.backends), "%s", text);
     return 0;
 }
 
@@ -44,13 +71,27 @@ static const struct sysctl_oid oids[] = {
     SYSCTL_OID_UINT("kern.ipc.tls.engine_bytes", struct tls_layer, params.engine_bytes, SYSCTL_RW, 8 << 20, 0,
                     1 << 30, "bytes", "payload that all connections may have at the workers"),
     {.name = "kern.ipc.tls.backends",
-     .desc = "ciphers in order of preference",
+     .desc = "ciphers in order of preference, for new sessions; those not built in are passed over",
      .unit = "",
      .type = SYSCTL_STRING,
      .flags = SYSCTL_RW,
      .offset = offsetof(struct tls_layer, params.backends),
      .size = sizeof(((struct tls_layer *)0)->params.backends),
-     .def_text = tls_backend_names},
+     .def_text = tls_backend_names,
+     .set = backends_set},
+    {.name = "kern.ipc.tls.cpus",
+     .desc = "CPUs of the workers, such as 1,4-7: each is bound to one in turn; empty: those that no engine "
+             "is bound "
+             "to, and not bound. Read when the first session starts them",
+     .unit = "",
+     .type = SYSCTL_STRING,
+     .flags = SYSCTL_RW,
+     .offset = offsetof(struct tls_layer, params.cpus),
+     .size = sizeof(((struct tls_layer *)0)->params.cpus),
+     .def_text = "",
+     .set = cpus_set},
+    SYSCTL_OID_UINT("kern.ipc.tls.queue", struct tls_layer, params.queue, SYSCTL_RW, 1024, 1, 65536,
+                    "records", "records that may wait at one worker; read when the first session starts it"),
     {.name = "leat.tls.worker",
      .desc = "who seals: thread, or sync (in the engine's time, for the simulator)",
      .unit = "",
@@ -66,6 +107,8 @@ static const struct sysctl_oid oids[] = {
                        "attempts to enable TLS"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.offload_total", struct tls_layer, stats.offload_total, "sessions",
                        "of these, successful"),
+    SYSCTL_OID_COUNTER("kern.ipc.tls.stats.failovers", struct tls_layer, stats.failovers, "backends",
+                       "backends that could not take a session, or gave one up, and another was asked"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.failed_crypto", struct tls_layer, stats.failed_crypto, "records",
                        "records that could not be sealed or opened"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.corrupted_records", struct tls_layer, stats.corrupted_records,
@@ -171,22 +214,10 @@ void tls_destroy(struct engine *e)
 
 /* ---- sessions ---- */
 
-static uint32_t workers_wanted(const struct tls_layer *l)
-{
-    cpu_set_t cpus;
-    if (l->params.threads >= 0)
-        return (uint32_t)l->params.threads;
-    if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) < 0)
-        return 0;
-    uint32_t engines = l->e->count ? l->e->count : 1, n = (uint32_t)CPU_COUNT(&cpus);
-    uint32_t spare = n > engines ? (n - engines) / engines : 0;
-    return spare < 4 ? spare : 4;
-}
-
 /* By the first session. Without workers the engine seals by itself. */
 static void start_workers(struct tls_layer *l)
 {
-    uint32_t n = workers_wanted(l);
+    uint32_t n = tls_workers_wanted(l);
     l->workers_tried = true;
     l->ops = strcmp(l->params.worker, "sync") == 0 ? &tls_worker_sync : &tls_worker_thread;
     if (n > 0)
@@ -207,6 +238,8 @@ int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool rece
     if (!l->workers_tried)
         start_workers(l);
     l->stats.offload_total++;
+    l->stats.failovers += (*out)->refusals;
+    (*out)->refusals_counted = (*out)->refusals;
     l->stats.active++;
     l->stats.suites[(*out)->suite]++;
     return 0;
@@ -215,6 +248,7 @@ int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool rece
 void tls_close_session(struct tls_layer *l, struct tls_session *s)
 {
     if (s->refs == 1) {
+        l->stats.failovers += (uint32_t)(s->refusals - s->refusals_counted);
         l->stats.active--;
         l->stats.suites[s->suite]--;
     }

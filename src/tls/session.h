@@ -35,6 +35,7 @@ struct tls_session {
     void *cipher;                                      /* the backend's */
     const struct tls_backend *order[TLS_BACKENDS_MAX]; /* those that may be asked, in order of preference */
     uint8_t n_order, at;                               /* at: where in order the backend is */
+    uint8_t refusals_counted;                          /* of refusals, already in a statistic */
     uint8_t refusals;             /* backends that were asked before it and could not, or gave up */
     uint64_t seq;                 /* of the next record to frame or to open */
     struct siphash_key iv_secret; /* CBC of TLS 1.1 and 1.2: explicit IVs are drawn from it */
@@ -138,6 +139,8 @@ int tls_backend_begin(struct tls_session *s, const char *names);
 int tls_backend_next(struct tls_session *s);
 /* NULL: not built in. */
 const struct tls_backend *tls_backend_find(const char *name, size_t len);
+/* Is it the name of a backend, built in or not? */
+bool tls_backend_known(const char *name, size_t len);
 /* All names, best first, blanks between. */
 extern const char tls_backend_names[];
 

@@ -2,6 +2,7 @@
 // TLS of one engine: what it may do, what it counts, its worker threads and record buffers; and the door for the socket floor: the
 // sending side of a connection. (rx.h: the receiving side.)
 #pragma once
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/pool.h"
@@ -19,10 +20,11 @@ struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
     uint32_t session_bytes; /* that one connection may have at the workers */
     uint32_t engine_bytes;  /* that all may */
     uint32_t sync_delay_us; /* of the simulator's worker: mean time of a record */
-    char backends[64], worker[16];
+    uint32_t queue;         /* records that may wait at one worker */
+    char backends[64], cpus[64], worker[16];
 };
 struct tls_stats {
-    uint64_t enable_calls, offload_total, failed_crypto, corrupted_records, rekeys_tx, rekeys_rx;
+    uint64_t enable_calls, offload_total, failovers, failed_crypto, corrupted_records, rekeys_tx, rekeys_rx;
     uint64_t tx_records, tx_bytes, tx_inline, rx_records, rx_bytes;
     uint32_t active, tx_inqueue, rx_inqueue, threads, suites[TLS_SUITES];
 };
@@ -141,3 +143,8 @@ struct tls_worker_ops {
     unsigned (*reap)(struct tls_workers *w); /* calls tls_job_done() */
 };
 extern const struct tls_worker_ops tls_worker_thread, tls_worker_sync;
+#define TLS_WORKERS_AUTO 4u
+/* kern.ipc.tls.threads, or what -1 means here. */
+uint32_t tls_workers_wanted(const struct tls_layer *l);
+/* The CPUs of the workers; true: said so by kern.ipc.tls.cpus, each worker is bound to one. */
+bool tls_worker_cpus(const struct tls_layer *l, cpu_set_t *out);

@@ -7,11 +7,11 @@
 #include <rte_pause.h>
 #include <rte_ring.h>
 #include "base/alloc.h"
+#include "base/cpus.h"
 #include "tls/tls.h"
 
-#define RING_SLOTS 1024
-#define BURST      32
-#define SPINS      2000 /* looks at an empty ring before it sleeps: some 20 us */
+#define BURST 16   /* records: fills the lanes of a CPU, and the first is not kept waiting long */
+#define SPINS 2000 /* looks at an empty ring before it sleeps: some 20 us */
 
 struct worker {
     pthread_t thread;
@@ -19,7 +19,10 @@ struct worker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_bool asleep, stop;
-    uint32_t submitted; /* since the last flush; the engine's */
+    atomic_uint given;  /* records in all, told by the engine: what a worker that rests looks at */
+    uint32_t taken;     /* the worker's */
+    uint32_t submitted; /* the engine's; of these, told to a sleeper: */
+    uint32_t flushed;
     uint32_t under_way; /* the engine's */
 };
 
@@ -28,18 +31,22 @@ struct tls_workers {
     struct worker w[];
 };
 
-/* Empty for a while: sleeps until the engine says that there is something. */
+static bool idle(struct worker *w, memory_order order)
+{
+    return atomic_load_explicit(&w->given, order) == w->taken && !atomic_load_explicit(&w->stop, order);
+}
+
+/* Empty for a while: sleeps until the engine says that there is something. Whoever is second of asleep and given sees the other's. */
 static void rest(struct worker *w)
 {
     for (unsigned i = 0; i < SPINS; i++) {
-        if (!rte_ring_empty(w->todo) || atomic_load_explicit(&w->stop, memory_order_relaxed))
+        if (!idle(w, memory_order_relaxed))
             return;
         rte_pause();
     }
     pthread_mutex_lock(&w->lock);
     atomic_store(&w->asleep, true);
-    atomic_thread_fence(memory_order_seq_cst);
-    while (rte_ring_empty(w->todo) && !atomic_load(&w->stop))
+    while (idle(w, memory_order_seq_cst))
         pthread_cond_wait(&w->wake, &w->lock);
     atomic_store(&w->asleep, false);
     pthread_mutex_unlock(&w->lock);
@@ -58,6 +65,7 @@ static void *worker_main(void *arg)
             rest(w);
             continue;
         }
+        w->taken += n;
         for (unsigned i = 0; i < n; i++)
             ops[i] = &j[i]->op;
         tls_work(ops, n);
@@ -70,8 +78,18 @@ static struct rte_ring *ring_new(struct tls_layer *l, uint32_t i, const char *wh
     char name[RTE_RING_NAMESIZE];
     snprintf(name, sizeof(name), "leat_tls_%s_%u_%u", what, l->e->id, i);
     return fault_now() ? NULL
-                       : rte_ring_create(name, RING_SLOTS, SOCKET_ID_ANY,
+                       : rte_ring_create(name, l->params.queue, SOCKET_ID_ANY,
                                          RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+}
+
+/* The thread that starts it is an engine's, bound to the engine's CPU: a worker must not stay there. */
+static void place(struct tls_layer *l, const struct worker *w, uint32_t i)
+{
+    cpu_set_t set, one;
+    CPU_ZERO(&one);
+    bool bind = tls_worker_cpus(l, &set);
+    CPU_SET((size_t)cpus_nth(&set, l->e->id * tls_workers_wanted(l) + i), &one);
+    pthread_setaffinity_np(w->thread, sizeof(set), bind ? &one : &set);
 }
 
 static int worker_start(struct tls_layer *l, struct worker *w, uint32_t i)
@@ -90,6 +108,7 @@ static int worker_start(struct tls_layer *l, struct worker *w, uint32_t i)
         rte_ring_free(w->done);
         return -err;
     }
+    place(l, w, i);
     char name[32];
     snprintf(name, sizeof(name), "leat-tls-%u-%u", l->e->id, i);
     name[15] = '\0'; // what the kernel keeps of a thread's name (pthread_setname_np(3))
@@ -118,17 +137,17 @@ static bool thread_submit(struct tls_workers *ws, struct tls_job *j)
     if (w->under_way == rte_ring_get_capacity(w->done) || rte_ring_sp_enqueue(w->todo, j) != 0)
         return false;
     w->under_way++;
-    w->submitted++;
+    atomic_store_explicit(&w->given, ++w->submitted, memory_order_release);
     return true;
 }
 
 static void thread_flush(struct tls_workers *ws)
 {
     for (struct worker *w = ws->w; w < ws->w + ws->n; w++) {
-        if (w->submitted == 0)
+        if (w->submitted == w->flushed)
             continue;
-        w->submitted = 0;
-        atomic_thread_fence(memory_order_seq_cst);
+        w->flushed = w->submitted;
+        atomic_exchange(&w->given, w->submitted);
         if (atomic_load(&w->asleep)) {
             pthread_mutex_lock(&w->lock);
             pthread_cond_signal(&w->wake);
