@@ -21,6 +21,11 @@ for h in leat event sysctl tcp; do echo "#include <leat/$h.h>"; done | g++ -Wall
 echo "== static, with the shared libraries of DPDK"
 gcc "$src/examples/minimal/minimal.c" -I"$prefix/include" "$libdir/libleat.a" $(pkg-config --libs libdpdk libcrypto inih liburing) -pthread -o "$dir/minimal_static"
 
+echo "== the simulator, by pkg-config: the same seed is the same world"
+sed -i "s,^prefix=.*,prefix=$prefix," "$pc/leat-sim.pc"
+gcc -Wall -Werror "$src/examples/simulated/simulated.c" $(flags --cflags leat-sim) -L"$libdir" $(flags --libs leat-sim) -o "$dir/simulated"
+[ "$("$dir/simulated" 4)" = "$("$dir/simulated" 4)" ] && "$dir/simulated" 4
+
 echo "== only leat_* is visible"
 bad=$(nm -D --defined-only "$libdir/libleat.so" | awk '{print $3}' | grep -v '^leat_' || true)
 [ -z "$bad" ] || { echo "visible: $bad"; exit 1; }
@@ -28,10 +33,11 @@ bad=$(nm -D --defined-only "$libdir/libleat.so" | awk '{print $3}' | grep -v '^l
 echo "== as a subproject"
 mkdir -p "$dir/user/subprojects"
 ln -s "$(readlink -f "$src")" "$dir/user/subprojects/leat"
-cp "$src/examples/minimal/minimal.c" "$dir/user/"
+cp "$src/examples/minimal/minimal.c" "$src/examples/simulated/simulated.c" "$dir/user/"
 cat >"$dir/user/meson.build" <<'M'
 project('user', 'c')
 executable('user', 'minimal.c', dependencies: dependency('leat', fallback: ['leat', 'leat_dep'], default_options: ['tests=false', 'examples=false']))
+executable('simulated', 'simulated.c', dependencies: dependency('leat-sim'))
 M
 meson setup "$dir/user/build" "$dir/user" >"$dir/setup.log" 2>&1 || { tail -30 "$dir/setup.log"; exit 1; }
 ninja -C "$dir/user/build" >"$dir/build.log" 2>&1 || { tail -30 "$dir/build.log"; exit 1; }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <rte_common.h>
+#include "engine/engine.h"
 #include "port/sim/sim.h"
 #include "sysctl/sysctl.h"
 

@@ -10,6 +10,7 @@
 #include <rte_tcp.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include "engine/engine.h"
 #include "port/sim/sim.h"
 #include "link/link.h"
 

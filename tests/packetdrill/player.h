@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Plays a script over one simulated host.
 #pragma once
+#include "engine/engine.h"
 #include "port/sim/dialog.h"
 #include "script.h"
 

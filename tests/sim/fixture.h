@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include "engine/engine.h"
 #include "port/sim/sim.h"
 
 struct pair {

@@ -10,6 +10,7 @@
 #include <rte_ethdev.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include "base/rng.h"
 #include "port/sim/sim.h"
 
 #define LIMIT (20000 * NS_PER_SEC) /* virtual: retransmission may take its time */

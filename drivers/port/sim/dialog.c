@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "engine/engine.h"
 #include "ip/ip.h"
 #include "link/link.h"
 #include "port/sim/dialog.h"

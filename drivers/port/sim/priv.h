@@ -3,6 +3,8 @@
 #pragma once
 #include "base/queue.h"
 #include "base/rng.h"
+#include "engine/engine.h"
+#include "link/port.h"
 #include "port/sim/sim.h"
 
 struct rte_mempool;

@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "engine/engine.h"
-#include "link/port.h"
+#include "base/units.h"
 
+struct engine;
+struct netif;
+struct rte_mbuf;
 struct sim;
 struct sim_node;
 struct sim_link;

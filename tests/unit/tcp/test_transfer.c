@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/alloc.h"
+#include "engine/engine.h"
 #include "port/sim/sim.h"
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
