@@ -101,12 +101,19 @@ static int conn_read(struct conn *c)
     return n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+/* After a call that failed: is it worth another try? */
+static bool may_go_on(struct conn *c)
+{
+    c->starved = errno == ENOBUFS;
+    return errno == EAGAIN || errno == ENOBUFS;
+}
+
 static int send_bytes(struct conn *c, const char *data, size_t len, size_t done, bool more)
 {
     while (done < len) {
         ssize_t n = leat_send(c->fd, data + done, len - done, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
         if (n < 0)
-            return errno == EAGAIN ? 0 : -1;
+            return may_go_on(c) ? 0 : -1;
         c->res.sent += n;
         done += (size_t)n;
     }
@@ -130,7 +137,7 @@ static int conn_send(struct conn *c)
         int err = leat_sendfile(r->file, c->fd, r->offset + done, (size_t)(r->length - done), NULL, &n, 0);
         r->sent += n;
         if (err < 0)
-            got = errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+            got = may_go_on(c) ? 0 : -1;
         else if (n == 0)
             got = -1; /* the file is shorter than the header said */
     }
@@ -160,6 +167,7 @@ static void conn_next(struct conn *c)
 
 void conn_run(struct conn *c)
 {
+    c->starved = false;
     for (;;) {
         if (c->state == CONN_SENDING) {
             off_t before = c->res.sent;

@@ -84,6 +84,7 @@ struct conn {
     struct server *s;
     int fd;
     enum conn_state state;
+    bool starved;      /* the stack had no memory: no event says when it has */
     int queued;        /* CONN_CLOSING: bytes that had not arrived at the last look */
     uint64_t deadline; /* leat_now() ns */
     uint64_t began;    /* of the request */

@@ -86,6 +86,8 @@ static void server_sweep(struct server *s)
         next = TAILQ_NEXT(c, link);
         if (c->deadline <= now)
             conn_timeout(c);
+        else if (c->starved)
+            conn_run(c);
     }
     if (s->log)
         log_flush(s->log);

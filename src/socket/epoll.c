@@ -108,7 +108,7 @@ const struct file_ops epoll_ops = {.kind = "epoll", .poll = epoll_poll, .close =
 void epoll_pools(struct so_layer *l)
 {
     pool_init(&l->epolls, "epolls", sizeof(struct epoll), UINT32_MAX, 4);
-    pool_init(&l->items, "epoll items", sizeof(struct item), UINT32_MAX, 64);
+    pool_init(&l->items, "epoll items", sizeof(struct item), l->params.maxwatches, 64);
 }
 
 int leat_epoll_create1(int flags)

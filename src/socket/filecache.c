@@ -65,6 +65,12 @@ static struct cached_file *cached_file_new(struct filecache *c, int fd, const st
         *err = -ENOMEM;
         return NULL;
     }
+    int how = fcntl(fd, F_GETFL);
+    if (how < 0 || (how & O_PATH) || (how & O_ACCMODE) == O_WRONLY) {
+        *err = -EBADF; /* as sendfile(2), not later as a read error */
+        pool_put(&c->file_pool, f);
+        return NULL;
+    }
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own < 0) {
         *err = -errno;

@@ -326,7 +326,7 @@ const struct file_ops kqueue_ops = {.kind = "kqueue", .poll = kqueue_poll, .clos
 void kqueue_pools(struct so_layer *l)
 {
     pool_init(&l->kqueues, "kqueues", sizeof(struct kqueue), UINT32_MAX, 1);
-    pool_init(&l->knotes, "knotes", sizeof(struct knote), UINT32_MAX, 64);
+    pool_init(&l->knotes, "knotes", sizeof(struct knote), l->params.maxwatches, 64);
 }
 
 int leat_kqueue(void)

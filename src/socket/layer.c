@@ -13,6 +13,13 @@ static int limit_set(void *base, const struct sysctl_oid *oid, const char *text,
     return 0;
 }
 
+static int watches_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
+{
+    struct so_layer *l = base;
+    l->params.maxwatches = l->items.limit = l->knotes.limit = (uint32_t)strtoul(text, NULL, 0);
+    return 0;
+}
+
 static const struct sysctl_oid oids[] = {
     {.name = "kern.ipc.maxsockets",
      .desc = "Sockets of an engine, and size of its descriptor table",
@@ -24,6 +31,22 @@ static const struct sysctl_oid oids[] = {
      .max = 1 << 24,
      .def = 1 << 20,
      .set = limit_set},
+    {.name = "leat.maxwatches",
+     .desc = "What epolls watch in an engine at most, and events of its kqueues",
+     .unit = "watches",
+     .type = SYSCTL_UINT,
+     .flags = SYSCTL_RW,
+     .offset = offsetof(struct so_layer, params.maxwatches),
+     .min = 16,
+     .max = 1 << 28,
+     .def = 1 << 21,
+     .set = watches_set},
+    SYSCTL_OID_COUNTER("leat.nowatches.epoll", struct so_layer, items.failures, "calls",
+                       "epoll_ctl calls refused by leat.maxwatches or for lack of memory"),
+    SYSCTL_OID_COUNTER("leat.nowatches.kqueue", struct so_layer, knotes.failures, "calls",
+                       "Changes of kqueues refused by leat.maxwatches or for lack of memory"),
+    SYSCTL_OID_COUNTER("kern.ipc.nosockets", struct so_layer, sockets.failures, "calls",
+                       "Calls refused by kern.ipc.maxsockets or for lack of memory"),
     SYSCTL_OID_UINT("leat.fd_base", struct so_layer, params.fd_base, SYSCTL_TUN, 1024, 0, 1 << 30, "",
                     "Lowest descriptor number"),
     SYSCTL_OID_GAUGE("kern.ipc.numopensockets", struct so_layer, sockets.used, "sockets", "Sockets open now"),
@@ -68,6 +91,7 @@ int so_create(struct engine *e)
         return err;
     }
     l->sockets.limit = l->params.maxsockets;
+    l->items.limit = l->knotes.limit = l->params.maxwatches;
     engine_station(e, PHASE_APPLICATION, application, NULL);
     return 0;
 }

@@ -75,6 +75,7 @@ void sendfile_forget(struct socket *so);
 
 struct so_params { /* sysctl kern.ipc.*, leat.fd_base */
     uint32_t maxsockets, somaxconn, fd_base;
+    uint32_t maxwatches;         /* leat.maxwatches: epoll items, and knotes */
     uint64_t filecache_bytes;    /* leat.filecache.max */
     uint32_t filecache_files;    /* leat.filecache.files: open files kept */
     uint32_t sendfile_readahead; /* kern.ipc.sendfile.readahead, blocks */
