@@ -8,18 +8,18 @@
 
 #define QUOTE_MAX 548u /* RFC 1812 §4.3.2.3: as much as fits in 576 bytes */
 
-bool icmp_may_send(struct ip_layer *ip)
+bool icmp_may_send(struct ip_layer *ip, struct icmp_limit *limit)
 {
     uint64_t now = ip->e->now;
-    if (now - ip->limit_at >= NS_PER_SEC) {
-        ip->limit_at = now;
-        ip->limit_used = 0;
+    if (now - limit->at >= NS_PER_SEC) {
+        limit->at = now;
+        limit->used = 0;
     }
-    if (ip->params.icmplim && ip->limit_used >= ip->params.icmplim) {
+    if (ip->params.icmplim && limit->used >= ip->params.icmplim) {
         ip->stats.icmp_ratelimited++;
         return false;
     }
-    ip->limit_used++;
+    limit->used++;
     return true;
 }
 
@@ -49,6 +49,10 @@ static void echo(struct ip_layer *ip, struct rte_mbuf *m)
     struct ip_addr src = pkt_info(m)->src, dst = pkt_info(m)->dst;
     uint8_t tos = pkt_info(m)->tos;
     struct rte_mbuf *r = NULL;
+    if (!icmp_may_send(ip, &ip->limit_echo)) {
+        rte_pktmbuf_free(m);
+        return;
+    }
     /* To a broadcast or group, the answer comes from an address of ours. */
     if ((ip_addr_find(ip->e, &dst) || ip_source(ip->e, &src, 0, &dst) == 0) && !fault_now())
         r = rte_pktmbuf_copy(m, ip->e->pkt_pool, 0, UINT32_MAX);
@@ -141,7 +145,7 @@ void icmp4_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t cod
 {
     struct ip_layer *ip = e->ip;
     const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)(rte_pktmbuf_mtod(m, char *) - m->l3_len);
-    if (!may_be_told(m, h) || !icmp_may_send(ip))
+    if (!may_be_told(m, h) || !icmp_may_send(ip, &ip->limit_errors))
         return;
     struct rte_mbuf *r = pkt_alloc(e->pkt_pool);
     if (!r) {

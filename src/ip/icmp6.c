@@ -88,6 +88,10 @@ static void echo(struct ip_layer *ip, struct rte_mbuf *m)
     struct pkt_info info = *pkt_info(m);
     struct ip_addr src;
     struct rte_mbuf *r = NULL;
+    if (!icmp_may_send(ip, &ip->limit_echo)) {
+        rte_pktmbuf_free(m);
+        return;
+    }
     if (answer_source(ip, &info, &src) && !fault_now())
         r = rte_pktmbuf_copy(m, ip->e->pkt_pool, 0, UINT32_MAX);
     rte_pktmbuf_free(m);
@@ -192,7 +196,8 @@ void icmp6_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t cod
     struct ip_layer *ip = e->ip;
     const struct pkt_info *info = pkt_info(m);
     struct ip_addr src;
-    if (!may_be_told(m, type, code) || !answer_source(ip, info, &src) || !icmp_may_send(ip))
+    if (!may_be_told(m, type, code) || !answer_source(ip, info, &src) ||
+        !icmp_may_send(ip, &ip->limit_errors))
         return;
     struct rte_mbuf *r = pkt_alloc(e->pkt_pool);
     if (!r) {

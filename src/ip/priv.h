@@ -80,8 +80,10 @@ struct ip_layer {
     uint64_t mld_v1_until;  /* an MLDv1 router asks here (RFC 3810 §8.2.1); ns */
     uint8_t mld_robustness; /* as the querier says; 0: RFC 3810 §9.1 */
     uint8_t rs_left;
-    uint64_t limit_at; /* ICMP rate: window and what was sent in it */
-    uint32_t limit_used;
+    struct icmp_limit {
+        uint64_t at; /* window, and what was sent in it */
+        uint32_t used;
+    } limit_errors, limit_echo;
 };
 
 /* plen of struct ifaddr to that of struct route */
@@ -150,7 +152,7 @@ void icmp6_input(struct engine *e, struct rte_mbuf *m);
 void icmp4_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param);
 void icmp6_error(struct engine *e, struct rte_mbuf *m, uint8_t type, uint8_t code, uint32_t param);
 /* One more ICMP error within net.inet.icmp.icmplim a second? */
-bool icmp_may_send(struct ip_layer *ip);
+bool icmp_may_send(struct ip_layer *ip, struct icmp_limit *limit);
 /* Packets that waited for a neighbour which is not there. Takes m (data at the IP header). */
 void icmp_unreachable(struct netif *nif, struct rte_mbuf *m, const struct ip_addr *dst);
 

@@ -144,6 +144,15 @@ static void prefix_option(struct netif *nif, const struct nd_opt_prefix_info *p)
         address_of_prefix(nif, p, valid, preferred);
 }
 
+/* RFC 4861 §6.3.4: of IPv6 on this link. The device goes on taking what IPv4's hosts send. */
+static void link_mtu(struct netif *nif, uint32_t mtu)
+{
+    if (mtu < 1280 || mtu > nif->mtu || mtu == netif_mtu(nif, false))
+        return;
+    nif->mtu6 = (uint16_t)mtu;
+    nif->e->ip->path_gen++;
+}
+
 static void options(struct netif *nif, const struct pkt_info *info, const uint8_t *at, const uint8_t *end)
 {
     struct nd_option o;
@@ -154,9 +163,7 @@ static void options(struct netif *nif, const struct pkt_info *info, const uint8_
         } else if (o.kind == ND_OPT_PREFIX_INFORMATION && o.len == sizeof(struct nd_opt_prefix_info)) {
             prefix_option(nif, (const struct nd_opt_prefix_info *)o.data);
         } else if (o.kind == ND_OPT_MTU && o.len == sizeof(struct nd_opt_mtu)) {
-            uint32_t mtu = ntohl(((const struct nd_opt_mtu *)o.data)->nd_opt_mtu_mtu);
-            if (mtu >= 1280 && mtu < nif->mtu)
-                netif_set_mtu(nif, (uint16_t)mtu);
+            link_mtu(nif, ntohl(((const struct nd_opt_mtu *)o.data)->nd_opt_mtu_mtu));
         }
     }
 }

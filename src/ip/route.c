@@ -317,7 +317,7 @@ static int path_out(struct ip_layer *ip, struct netif *nif, const struct ip_addr
         return -ENOBUFS; /* path stays as it was: not valid */
     path->netif = nif;
     path->neigh = n;
-    path->mtu = path_mtu(ip, dst, nif->mtu);
+    path->mtu = path_mtu(ip, dst, netif_mtu(nif, ip_addr_is_v4(dst)));
     path->gen = ip->path_gen;
     path->neigh_gen = ip->e->link->neigh_gen;
     return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ethernet: a received burst is checked and sorted by type; IPv4 and IPv6 go up as bursts.
+#include <rte_ethdev.h>
 #include <rte_prefetch.h>
 #include "link/priv.h"
 #include "link/spread.h"
@@ -137,6 +138,9 @@ static void sort_burst(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)
 void ether_deliver(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)
 {
     nif->stats.ipackets += n;
+    if (n > 1 && nif->e->link->priv->params.sw_lro && !nif->loopback &&
+        !(nif->port->rx_offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO))
+        n = lro_burst(nif, pkts, n);
     for (uint16_t i = 0; i < n; i += ETHER_BURST)
         sort_burst(nif, pkts + i, RTE_MIN((unsigned)(n - i), ETHER_BURST));
 }

@@ -18,6 +18,8 @@ static const struct sysctl_oid link_oids[] = {
       "Packets that may wait for a port to take them"),
     P("sw_tso_max", sw_tso_max, SYSCTL_RW, 0, 0, 65000, "bytes",
       "Payload of one TCP packet that software cuts for a port without TSO; 0 leaves cutting to TCP"),
+    SYSCTL_OID_BOOL("net.link.sw_lro", struct link_priv, params.sw_lro, SYSCTL_RW, 0,
+                    "Join TCP segments of a burst in software where the port does not"),
     P("ether.inet.max_entries", max_entries, SYSCTL_RW, 4096, 16, 1 << 20, "entries",
       "Neighbours known at most, IPv4 and IPv6 together"),
     P("ether.inet.maxtries", maxtries, SYSCTL_RW, 5, 1, 100, "", "Questions before a host is unreachable"),
@@ -99,6 +101,7 @@ static const struct sysctl_oid netif_oids[] = {
     N(sw_cksum, "packets", "Checksummed in software"),
     N(sw_tso, "packets", "Cut to segments in software"),
     N(sw_linear, "packets", "Copied because of too many pieces"),
+    N(sw_lro, "packets", "Joined in software to the segment before"),
 };
 
 struct netif_names {

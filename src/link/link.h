@@ -51,6 +51,7 @@ struct netif_stats { /* sysctl net.link.<name>.* */
     uint64_t drop_tx_full, drop_tx_down, drop_tx_nobuf, drop_tx_toobig, drop_tx_refused;
     uint64_t spread_out, spread_in, drop_spread_full, drop_spread_nobuf;
     uint64_t sw_cksum, sw_tso, sw_linear; /* packets that software had to finish */
+    uint64_t sw_lro;                      /* segments joined to the one before */
 };
 struct netif_group {
     struct rte_ether_addr mac;
@@ -63,6 +64,7 @@ struct netif {
         *spread; /* shared with the other engines' interfaces of this port; NULL: this engine has it alone */
     uint16_t queue;
     uint16_t mtu;
+    uint16_t mtu6;  /* of IPv6 packets, as a router advertises it; 0, or more than mtu: as mtu */
     uint16_t index; /* 1, 2, ...: scope id of link-local addresses */
     uint16_t n_tx;
     uint32_t stuck; /* flushes in a row of which the port took nothing */
@@ -145,6 +147,10 @@ void netif_set_spread(struct netif *nif, struct spread *s);
 bool netif_speaks(const struct netif *nif);
 /* 0, -EINVAL (beyond the port's range), -ENOTSUP. */
 int netif_set_mtu(struct netif *nif, uint16_t mtu);
+static inline uint16_t netif_mtu(const struct netif *nif, bool v4)
+{
+    return v4 || nif->mtu6 == 0 || nif->mtu6 > nif->mtu ? nif->mtu : nif->mtu6;
+}
 bool netif_link_up(const struct netif *nif);
 /* Receive frames to a link-layer group; counted, each join needs a leave. 0 or -errno of the port. */
 int netif_join(struct netif *nif, const struct rte_ether_addr *group);

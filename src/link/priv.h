@@ -7,9 +7,10 @@
 #include "link/port.h"
 #include "sysctl/sysctl.h"
 
-struct link_params {                /* sysctl net.link.* */
-    uint32_t txq_max;               /* packets waiting for a port */
-    uint32_t sw_tso_max;            /* bytes of payload; 0: off */
+struct link_params {     /* sysctl net.link.* */
+    uint32_t txq_max;    /* packets waiting for a port */
+    uint32_t sw_tso_max; /* bytes of payload; 0: off */
+    bool sw_lro;
     uint32_t max_entries;           /* net.link.ether.inet.*, both families */
     uint32_t maxtries, umaxtries;   /* questions to the group, to the address we know */
     uint32_t maxhold;               /* packets that wait behind a question */
@@ -62,6 +63,9 @@ void ether_deliver(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
 /* offload.c: does what the port cannot and enqueues the result; takes m. */
 bool offload_needed(const struct port *port, const struct rte_mbuf *m);
 void offload_finish(struct netif *nif, struct rte_mbuf *m);
+
+/* lro.c: joins what can be; how many packets are left. */
+uint16_t lro_burst(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
 
 /* output.c */
 void netif_enqueue(struct netif *nif, struct rte_mbuf *m);

@@ -29,7 +29,9 @@ uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t use
 
 uint16_t tcp_mss_offer(const struct tcb *tp)
 {
-    return tcp_mss_largest(&tp->faddr, tp->path.netif ? tp->path.netif->mtu : 1500, tp->maxseg_user);
+    return tcp_mss_largest(&tp->faddr,
+                           tp->path.netif ? netif_mtu(tp->path.netif, ip_addr_is_v4(&tp->faddr)) : 1500,
+                           tp->maxseg_user);
 }
 
 void tcp_mss_update(struct tcb *tp)

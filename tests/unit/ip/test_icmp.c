@@ -168,6 +168,21 @@ static void errors_a_second_are_limited_in_both_families_together(void **state)
     assert_int_equal(f.n_sent, 7);
 }
 
+/* By themselves, so that a flood of pings does not silence the errors. */
+static void echo_replies_a_second_are_limited_in_both_families_together(void **state)
+{
+    sysctl_put("net.inet.icmp.icmplim", "5");
+    for (int i = 0; i < 20; i++)
+        arrive(i & 1 ? icmp6(ICMP6_ECHO_REQUEST, 0, 16) : icmp4(ICMP_ECHO, 0, 16));
+    assert_int_equal(f.n_sent, 5);
+    assert_int_equal(sysctl_value("net.inet.icmp.stats.ratelimited"), 15);
+    arrive(packet4(99, 16));
+    assert_int_equal(f.n_sent, 6);
+    fake_pass(&f, NS_PER_SEC);
+    arrive(icmp4(ICMP_ECHO, 0, 16));
+    assert_int_equal(f.n_sent, 7);
+}
+
 static void icmplim_0_is_no_limit(void **state)
 {
     sysctl_put("net.inet.icmp.icmplim", "0");
@@ -322,6 +337,7 @@ int main(void)
         HOST_TEST(rfc1812_4323_error_quotes_what_it_is_about),
         HOST_TEST(rfc1122_322_no_errors_about_broadcasts_groups_fragments_and_errors),
         HOST_TEST(errors_a_second_are_limited_in_both_families_together),
+        HOST_TEST(echo_replies_a_second_are_limited_in_both_families_together),
         HOST_TEST(icmplim_0_is_no_limit),
         HOST_TEST(rfc1122_3221_protocol_above_hears_of_errors),
         HOST_TEST(errors_about_what_we_cannot_have_sent_are_dropped),

@@ -257,13 +257,13 @@ static void made_up_routers_and_prefixes_are_limited(void **state)
     assert_int_equal(f.e->ip->n_routes - routes, 32);
 }
 
-static void mtu_option_lowers_the_interfaces_within_limits(void **state)
+/* RFC 4861 §6.3.4: IPv6 alone, and up again when the router says so; the device keeps its own. */
+static void mtu_option_is_ipv6s_within_limits(void **state)
 {
     static const struct {
         uint32_t told;
         uint16_t mtu;
-    } cases[] = {{9000, 1500}, {1000, 1500}, {1400, 1400}};
-    f.port.mtu = 1400; /* what the fake port would be set to */
+    } cases[] = {{9000, 1500}, {1000, 1500}, {1400, 1400}, {1279, 1400}, {1280, 1280}, {1500, 1500}};
     for (unsigned i = 0; i < RTE_DIM(cases); i++) {
         struct rte_mbuf *m = advert("fe80::2", 0, &usual);
         struct nd_opt_mtu *o =
@@ -276,7 +276,9 @@ static void mtu_option_lowers_the_interfaces_within_limits(void **state)
         ((uint8_t *)o)[9] = 3;
         sum_icmp6(m);
         arrive(m);
-        assert_int_equal(f.nif->mtu, cases[i].mtu);
+        assert_int_equal(netif_mtu(f.nif, false), cases[i].mtu);
+        assert_int_equal(netif_mtu(f.nif, true), 1500);
+        assert_int_equal(f.nif->mtu, 1500);
     }
 }
 
@@ -353,7 +355,7 @@ int main(void)
         HOST_TEST(rfc4861_612_bad_advertisements_are_dropped),
         HOST_TEST(prefixes_that_make_no_address),
         HOST_TEST(made_up_routers_and_prefixes_are_limited),
-        HOST_TEST(mtu_option_lowers_the_interfaces_within_limits),
+        HOST_TEST(mtu_option_is_ipv6s_within_limits),
         HOST_TEST(rfc4861_637_routers_are_asked_for_until_one_answers),
         HOST_TEST(answer_ends_the_asking),
         HOST_TEST(every_failed_allocation_is_survived),
