@@ -98,14 +98,23 @@ struct bb_bucket {
 };
 LIST_HEAD(bb_buckets, bb_bucket);
 
+/*
+ * One who follows, on all engines: a socket that their writers share. A dump is written whole; who does not read for as long as the
+ * socket's SO_SNDTIMEO is left behind. bb_stream_new() gives one reference; each writer has another. The last closes fd.
+ */
+struct bb_stream;
+struct bb_stream *bb_stream_new(int fd); /* NULL: no memory, fd is as before */
+struct bb_stream *bb_stream_hold(struct bb_stream *s);
+void bb_stream_put(struct bb_stream *s);
+
 /* Records on their way to the writer, and back when they are written. */
 struct bb_dump {
     STAILQ_ENTRY(bb_dump) link;
     struct tcp_log_header header;
     struct bb_chunks chunks;
     uint32_t count, incarnation;
-    bool last;    /* the connection is over: its file can be closed */
-    int follower; /* >= 0: not a dump, but a descriptor that wants to hear of all dumps from now on */
+    bool last;                  /* the connection is over: its file can be closed */
+    struct bb_stream *follower; /* not NULL: no dump, but one who wants to hear of all dumps from now on */
 };
 STAILQ_HEAD(bb_dumps, bb_dump);
 
@@ -197,8 +206,8 @@ struct bb_bucket *bb_find_id(struct bb_layer *l, const char *id);
 /* The ring's records go to the writer, or nowhere if nobody wants them. 0, -ENOBUFS (the ring is as before). last: the connection is over. */
 int bb_dump(struct bb_layer *l, struct bb_log *log, const char *reason, bool last);
 int bb_dump_node(struct bb_layer *l, struct bb_node *n, const char *reason);
-/* fd hears of every dump from now on, as a pcapng stream; it is the writer's now, and is closed when its reader goes. 0 or -errno (fd is as before). */
-int bb_follow(struct bb_layer *l, int fd);
+/* s hears of every dump from now on. 0 or -ENOBUFS. */
+int bb_follow(struct bb_layer *l, struct bb_stream *s);
 /* Fills in all but the endpoints. b NULL: no log ID. Signal safe. */
 void bb_header(const struct bb_layer *l, struct tcp_log_header *h, const struct bb_bucket *b,
                const char *reason, uint32_t count);

@@ -45,7 +45,6 @@ static struct bb_dump *dump_new(struct bb_layer *l)
     if (d) {
         memset(d, 0, sizeof(*d));
         STAILQ_INIT(&d->chunks);
-        d->follower = -1;
     }
     return d;
 }
@@ -126,14 +125,15 @@ int bb_dump_node(struct bb_layer *l, struct bb_node *n, const char *reason)
     return err;
 }
 
-int bb_follow(struct bb_layer *l, int fd)
+int bb_follow(struct bb_layer *l, struct bb_stream *s)
 {
     struct bb_dump *d = dump_new(l);
     if (!d)
         return -ENOBUFS;
-    d->follower = fd;
+    d->follower = bb_stream_hold(s);
     if (submit(l, d) < 0) {
         pool_put(&l->dumps, d);
+        bb_stream_put(s);
         return -ENOBUFS;
     }
     l->followers++; /* until the writer says otherwise */

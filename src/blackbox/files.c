@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include "base/alloc.h"
 #include "blackbox/pcapng.h"
+#include "blackbox/stream.h"
 
 #define OPEN_FILES 64           /* descriptors of connections that go on */
 #define SERIES_MAX 4096         /* connections that go on; one that is forgotten begins a new file */
@@ -44,7 +46,7 @@ struct bb_files {
     uint32_t engine, max_files, n_made, n_open, n_series;
     struct series_list open; /* least recently used first */
     struct made_list made;
-    int followers[FOLLOWERS];
+    struct bb_stream *followers[FOLLOWERS];
     uint32_t n_followers;
     size_t n; /* bytes in buffer */
     uint8_t buffer[BUFFER];
@@ -255,35 +257,58 @@ static void to_file(struct bb_files *f, const struct bb_dump *d)
 
 /* ---- followers ---- */
 
-/* One who does not read for as long as its socket's SO_SNDTIMEO holds up the others no longer. */
-static void to_follower(struct bb_files *f, const struct bb_dump *d, uint32_t i)
+static void unfollow(struct bb_files *f, uint32_t i)
 {
-    const struct bb_chunk *c = STAILQ_FIRST(&d->chunks);
-    struct bb_encoder en;
-    struct sink to = {.fd = f->followers[i], .stream = true};
-    bb_encoder_init(&en, &d->header, f->stack_name, c ? c->r[c->first].b.tlb_sn : 0);
-    write_records(f, d, &en, &to);
-    if (!to.failed)
-        return;
-    f->written->behind += d->count;
-    close(f->followers[i]);
+    bb_stream_put(f->followers[i]);
     f->followers[i] = f->followers[--f->n_followers];
     f->written->followers = f->n_followers;
 }
 
-static void follow(struct bb_files *f, int fd)
+static void to_follower(struct bb_files *f, const struct bb_dump *d, uint32_t i)
+{
+    struct bb_stream *s = f->followers[i];
+    const struct bb_chunk *c = STAILQ_FIRST(&d->chunks);
+    struct bb_encoder en;
+    struct sink to = {.fd = s->fd, .stream = true};
+    bb_encoder_init(&en, &d->header, f->stack_name, c ? c->r[c->first].b.tlb_sn : 0);
+    pthread_mutex_lock(&s->lock);
+    to.failed = s->gone;
+    write_records(f, d, &en, &to);
+    s->gone = to.failed;
+    pthread_mutex_unlock(&s->lock);
+    if (!to.failed)
+        return;
+    f->written->behind += d->count;
+    unfollow(f, i);
+}
+
+static void follow(struct bb_files *f, struct bb_stream *s)
 {
     if (f->n_followers == FOLLOWERS) {
-        close(fd);
+        bb_stream_put(s);
         return;
     }
-    f->followers[f->n_followers++] = fd;
+    f->followers[f->n_followers++] = s;
     f->written->followers = f->n_followers;
+}
+
+/* Has its reader gone, though there was nothing to tell it? */
+static bool hung_up(const struct bb_stream *s)
+{
+    struct pollfd p = {.fd = s->fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+void bb_files_look(struct bb_files *f)
+{
+    for (uint32_t i = f->n_followers; i-- > 0;)
+        if (hung_up(f->followers[i]))
+            unfollow(f, i);
 }
 
 void bb_files_dump(struct bb_files *f, const struct bb_dump *d)
 {
-    if (d->follower >= 0) {
+    if (d->follower) {
         follow(f, d->follower);
         return;
     }
@@ -367,7 +392,7 @@ void bb_files_free(struct bb_files *f)
         TAILQ_REMOVE(&f->made, m, link);
         mem_free(m);
     }
-    for (uint32_t i = 0; i < f->n_followers; i++)
-        close(f->followers[i]);
+    while (f->n_followers > 0)
+        unfollow(f, 0);
     mem_free(f);
 }

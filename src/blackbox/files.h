@@ -11,3 +11,5 @@ struct bb_files *bb_files_new(const struct bb_layer *l, struct bb_written *writt
 void bb_files_free(struct bb_files *f);
 /* Writes the dump wherever it is wanted, or takes a follower in. */
 void bb_files_dump(struct bb_files *f, const struct bb_dump *d);
+/* From time to time: lets followers go whose readers have gone. */
+void bb_files_look(struct bb_files *f);

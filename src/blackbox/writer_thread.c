@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The writer as a thread: dumps come by one ring and go back by another, so that the engine never waits for a disk.
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <rte_ring.h>
 #include "base/alloc.h"
 #include "blackbox/files.h"
@@ -21,6 +23,16 @@ struct bb_writer {
     pthread_t thread;
 };
 
+/* Until there is work; now and then it looks whether its followers are still there. */
+static void rest(struct bb_writer *w)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (sem_timedwait(&w->work, &until) < 0 && errno == ETIMEDOUT)
+        bb_files_look(w->files);
+}
+
 static void *writer_main(void *arg)
 {
     struct bb_writer *w = arg;
@@ -35,7 +47,7 @@ static void *writer_main(void *arg)
         }
         if (atomic_load(&w->stop))
             return NULL;
-        sem_wait(&w->work);
+        rest(w);
     }
 }
 

@@ -61,6 +61,10 @@ int proc_ports_open(struct process *p);
 int proc_ports_configure(struct process *p);
 void proc_ports_stop(struct process *p);
 void proc_ports_close(struct process *p);
+/* crash.c: black boxes are written before the process dies of a signal; the stack of a thread for that case. */
+void proc_crash_watch(struct process *p);
+void *proc_crash_stack(void); /* NULL: no memory, then an overflown stack is not reported */
+void proc_crash_stack_free(void *stack);
 /* run.c: the station that notices leat_stop(), and an engine's life on its thread. */
 unsigned proc_stop_station(struct engine *e, void *process);
 int proc_run(struct process *p);

@@ -205,6 +205,7 @@ int leat_init(int argc, char **argv)
         return -1;
     }
     seal(p);
+    proc_crash_watch(p);
     p->ready = true;
     so_set_current(p->engines[0].e);
     if (argc > 0) /* only now: it may be the place of the EAL's last argument */

@@ -48,6 +48,7 @@ static void turns(struct engine *e)
 
 static int live(struct process *p, struct engine *e)
 {
+    void *stack = proc_crash_stack();
     so_set_current(e);
     if (p->start && p->start(p->start_arg) != 0) {
         atomic_store(&p->failed, true);
@@ -55,6 +56,7 @@ static int live(struct process *p, struct engine *e)
     }
     turns(e);
     control_drain(e);
+    proc_crash_stack_free(stack);
     return 0;
 }
 

@@ -11,6 +11,8 @@
 struct tool_command {
     const char *name;
     int (*run)(struct process *p, int argc, char **argv, FILE *out);
+    /* Asked first: true when it has answered on fd by itself, status line and all, and perhaps goes on writing to a copy of fd. NULL: never. */
+    bool (*stream)(struct process *p, int argc, char **argv, int fd);
 };
 int tool_sysctl(struct process *p, int argc, char **argv, FILE *out);
 /* The value of a name as text, counters and gauges added up over engines. 0; -ENOENT, -ENOSPC, or control_call()'s error. */
@@ -19,6 +21,9 @@ int tool_sysctl_get(struct process *p, const char *name, char *value, size_t siz
 int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg),
                      void *arg);
 int tool_ifconfig(struct process *p, int argc, char **argv, FILE *out);
+
+int tool_blackbox(struct process *p, int argc, char **argv, FILE *out);
+bool tool_blackbox_stream(struct process *p, int argc, char **argv, int fd);
 
 struct tool_socket;
 /* Unix stream socket, mode 0600, for the same user only. NULL and errno. path NULL: the default. */

@@ -24,15 +24,27 @@ struct tool_socket {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
-static const struct tool_command commands[] = {{"sysctl", tool_sysctl}, {"ifconfig", tool_ifconfig}};
+static const struct tool_command commands[] = {
+    {"blackbox", tool_blackbox, tool_blackbox_stream},
+    {"ifconfig", tool_ifconfig, NULL},
+    {"sysctl", tool_sysctl, NULL},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static int command(struct process *p, int argc, char **argv, FILE *out)
+static const struct tool_command *find(const char *name)
 {
-    for (unsigned i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(argv[0], commands[i].name) == 0)
-            return commands[i].run(p, argc, argv, out);
-    }
-    fprintf(out, "\"%s\": no such command; expected sysctl or ifconfig\n", argc > 0 ? argv[0] : "");
+    for (unsigned i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name, FILE *out)
+{
+    fprintf(out, "\"%s\": no such command; expected", name);
+    for (unsigned i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "%s %s", i ? "," : "", commands[i].name);
+    fprintf(out, "\n");
     return 2;
 }
 
@@ -90,10 +102,16 @@ static void serve(struct tool_socket *t, int fd)
 {
     char line[LINE_MAX_BYTES], *argv[TOOL_ARGS_MAX + 1], *text = NULL, status[16];
     size_t len;
-    FILE *out = same_user(fd) && read_line(fd, line) ? open_memstream(&text, &len) : NULL;
+    if (!same_user(fd) || !read_line(fd, line))
+        return;
+    int argc = split(line, argv);
+    const struct tool_command *c = argc > 0 ? find(argv[0]) : NULL;
+    if (c && c->stream && c->stream(t->p, argc, argv, fd))
+        return;
+    FILE *out = open_memstream(&text, &len);
     if (!out)
         return;
-    int code = command(t->p, split(line, argv), argv, out);
+    int code = c ? c->run(t->p, argc, argv, out) : unknown(argc > 0 ? argv[0] : "", out);
     fclose(out);
     snprintf(status, sizeof(status), "%d\n", code);
     write_all(fd, status, strlen(status));

@@ -2,6 +2,7 @@
 // leatctl: asks a running process of Leat. See leatctl(1).
 #include <errno.h>
 #include <glob.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 static const char usage_text[] =
     "usage: leatctl [-p PID | -s SOCKET] COMMAND ...\n"
     "  sysctl [-a] [-d] [-n] [NAME[=VALUE]...]   settings and counters; a NAME stands for all below it\n"
+    "  blackbox list | mode MODE WHICH | id NAME WHICH | dump [-r REASON] WHICH | follow [-w FILE]\n"
+    "           WHICH is -a, -i ID or LADDR LPORT FADDR FPORT; see leatctl(1)\n"
     "  ifconfig [IF [inet|inet6 ADDRESS/N [alias|delete] | up | down | mtu N]]\n"
     "Without -p or -s: the one process that runs. Its socket is in $XDG_RUNTIME_DIR or /tmp, or where its "
     "configuration says.\n";
@@ -73,6 +76,60 @@ static int ask(const char *path)
     return fd;
 }
 
+/* The request is one line of arguments with tabs between. */
+static void send_request(int fd, int argc, char **argv)
+{
+    char *line = NULL;
+    size_t len;
+    FILE *f = open_memstream(&line, &len);
+    for (int i = 0; f && i < argc; i++)
+        fprintf(f, "%s%s", argv[i], i + 1 < argc ? "\t" : "\n");
+    if (!f || fclose(f) != 0 || write(fd, line, len) != (ssize_t)len) {
+        perror("leatctl");
+        exit(1);
+    }
+    free(line);
+}
+
+/* The answer's first line; the rest must stay unread, for it may be a stream. -1: none came. */
+static int read_status(int fd)
+{
+    char text[16] = "";
+    for (size_t n = 0; n < sizeof(text) - 1 && read(fd, text + n, 1) == 1; n++)
+        if (text[n] == '\n')
+            return atoi(text);
+    return -1;
+}
+
+/* What comes is passed on at once, until the end. */
+static void pass_on(int fd, FILE *out)
+{
+    char buf[65536];
+    for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0;)
+        if (fwrite(buf, 1, (size_t)n, out) != (size_t)n || fflush(out) != 0)
+            return;
+}
+
+/* "blackbox follow -w FILE": where to. The -w and its FILE are taken out. */
+static FILE *output_file(int *argc, char **argv)
+{
+    bool follow = *argc > 1 && strcmp(argv[0], "blackbox") == 0 && strcmp(argv[1], "follow") == 0;
+    if (follow && *argc == 2 && isatty(STDOUT_FILENO)) {
+        fputs("leatctl: blackbox follow: this is pcapng, not for a terminal; say -w FILE, or pipe it\n",
+              stderr);
+        exit(2);
+    }
+    if (!follow || *argc != 4 || strcmp(argv[2], "-w") != 0)
+        return stdout;
+    FILE *f = strcmp(argv[3], "-") == 0 ? stdout : fopen(argv[3], "w");
+    if (!f) {
+        fprintf(stderr, "leatctl: %s: %s\n", argv[3], strerror(errno));
+        exit(1);
+    }
+    *argc = 2;
+    return f;
+}
+
 int main(int argc, char **argv)
 {
     char path[256] = "";
@@ -99,17 +156,16 @@ int main(int argc, char **argv)
         usage(2);
     if (!path[0])
         find_socket(path, sizeof(path), pid);
-    FILE *f = fdopen(ask(path), "r+");
-    for (int i = optind; i < argc; i++)
-        fprintf(f, "%s%s", argv[i], i + 1 < argc ? "\t" : "\n");
-    fflush(f);
-    int status;
-    if (fscanf(f, "%d", &status) != 1 || fgetc(f) != '\n') {
+    argc -= optind;
+    argv += optind;
+    FILE *out = output_file(&argc, argv);
+    int fd = ask(path);
+    send_request(fd, argc, argv);
+    int status = read_status(fd);
+    if (status < 0) {
         fprintf(stderr, "leatctl: %s: no answer (not your process, or it is going)\n", path);
         return 1;
     }
-    FILE *out = status ? stderr : stdout;
-    while ((c = fgetc(f)) != EOF)
-        fputc(c, out);
+    pass_on(fd, status ? stderr : out);
     return status;
 }
