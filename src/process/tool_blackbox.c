@@ -110,7 +110,7 @@ static void fill_line(struct line *l, const struct bb_log *log)
     const struct tcb *tp = log->owner;
     endpoint(l->local, sizeof(l->local), &tp->laddr, tp->lport);
     endpoint(l->foreign, sizeof(l->foreign), &tp->faddr, tp->fport);
-    l->mode = log->mode;
+    l->mode = (int)(uint8_t)log->mode; /* CLEAR is never a state */
     l->events = log->count;
     l->serial = log->serial;
     snprintf(l->id, sizeof(l->id), "%s", bb_id(log));
