@@ -88,9 +88,10 @@ static bool same_headers(const struct segment *a, const struct segment *b)
     const uint8_t *x = (const uint8_t *)a->tcp, *y = (const uint8_t *)b->tcp;
     if (a->v4 != b->v4 || a->headers != b->headers)
         return false;
-    if (a->v4
-            ? memcmp(a->l3, b->l3, 2) || memcmp(a->l3 + 6, b->l3 + 6, 4) || memcmp(a->l3 + 12, b->l3 + 12, 8)
-            : memcmp(a->l3, b->l3, 4) || memcmp(a->l3 + 6, b->l3 + 6, 34))
+    bool same = a->v4 ? memcmp(a->l3, b->l3, 2) == 0 && memcmp(a->l3 + 6, b->l3 + 6, 4) == 0 &&
+                            memcmp(a->l3 + 12, b->l3 + 12, 8) == 0
+                      : memcmp(a->l3, b->l3, 4) == 0 && memcmp(a->l3 + 6, b->l3 + 6, 34) == 0;
+    if (!same)
         return false;
     return memcmp(x, y, ports) == 0 && memcmp(x + ack, y + ack, 5) == 0 && a->tcp->rx_win == b->tcp->rx_win &&
            memcmp(x + options, y + options, a->headers - ETHER - a->l3_len - options) == 0;

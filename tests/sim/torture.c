@@ -11,7 +11,9 @@
 #include <leat/event.h>
 #include <leat/leat.h>
 #include "base/rng.h"
+#include "engine/engine.h"
 #include "port/sim/sim.h"
+#include "sysctl/sysctl.h"
 
 #define LIMIT (20000 * NS_PER_SEC) /* virtual: retransmission may take its time */
 
@@ -253,6 +255,7 @@ static bool run(void)
 {
     struct rng r;
     struct sim_port_options opt;
+    char why[128];
     rng_seed(&r, seed);
     wrong = false;
     sim = sim_create(seed);
@@ -267,6 +270,9 @@ static bool run(void)
         sim_addr(l, a, "fd00::1/64");
         sim_addr(l, b, "fd00::2/64");
     }
+    if (seed % 2) /* joined segments, where a burst has any */
+        for (int i = 0; i < 2; i++)
+            sysctl_set_text(sim_engine(i ? b : a)->sysctl, "net.link.sw_lro", "1", why, sizeof(why));
     choose_wire(&r, sim_wire(l, a));
     choose_wire(&r, sim_wire(l, b));
     struct sim_wire *wa = sim_wire(l, a), *wb = sim_wire(l, b);
