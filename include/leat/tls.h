@@ -6,6 +6,7 @@
 #ifndef LEAT_TLS_H
 #define LEAT_TLS_H
 
+#include <linux/tls.h> /* Linux's own: TLS_TX, TLS_RX, struct tls12_crypto_info_... */
 #include <stddef.h>
 #include <stdint.h>
 #include <leat/leat.h>
@@ -76,6 +77,26 @@ struct tls_get_record {
     uint8_t tls_vminor;
     uint16_t tls_length; /* bytes of plaintext, big endian */
 };
+
+/*
+ * recv(2) of one record's data, whatever its type, which is given back: TLS_RLTYPE_*, or 0 when the connection is at its end (the result
+ * is 0 too). A record that is longer than len comes in pieces, each with its type. Errors of leat_recv(), and EINVAL: TLS is not enabled
+ * for receiving.
+ */
+LEAT_API ssize_t leat_tls_recv(int fd, void *buf, size_t len, int flags, uint8_t *type);
+
+/*
+ * TCP_RXTLS_ENABLE for a TLS library that has read too far: the len bytes at ahead (ciphertext from the first record that is to be opened
+ * on) are put back in front of what the socket has not given out yet, and TLS begins with them. Nothing has happened when it fails: the
+ * option's errors, EMSGSIZE (more than SO_RCVBUF), ENOBUFS, EPROTO (no record begins there).
+ */
+LEAT_API int leat_tls_enable_rx(int fd, const struct tls_enable *en, const void *ahead, size_t len);
+
+/*
+ * ungetc(3) for a socket: puts len bytes, which were read from it, back in front of what it has not given out yet; for whoever enables TLS
+ * by setsockopt(2). All or nothing: EMSGSIZE (more than SO_RCVBUF), ENOBUFS, EALREADY (TLS is enabled for receiving), ENOTCONN.
+ */
+LEAT_API int leat_unread(int fd, const void *buf, size_t len);
 
 #ifdef __cplusplus
 }

@@ -66,7 +66,7 @@ static int ioctl_number(struct file *f, unsigned long request, int *out)
     case FIONREAD: /* SIOCINQ */
         if (so->listening)
             return -EINVAL;
-        *out = tp && !so->cant_read ? (int)tp->rcv.bytes : 0;
+        *out = (int)socket_readable_bytes(so);
         return 0;
     case TIOCOUTQ: /* SIOCOUTQ */
         if (so->listening)

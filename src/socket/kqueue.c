@@ -3,6 +3,7 @@
 #include <string.h>
 #include <leat/event.h>
 #include "socket/socket.h"
+#include "tls/rx.h"
 
 struct knote {
     struct watch watch;       /* first; READ and WRITE */
@@ -77,13 +78,15 @@ static bool read_state(struct knote *kn)
         kn->kev.data = tp ? tp->listen->n_complete : 0;
         return kn->kev.data > 0;
     }
-    kn->kev.data = tp && !so->cant_read ? tp->rcv.bytes : 0;
+    kn->kev.data = socket_readable_bytes(so);
     if ((so->connected || so->error) && socket_eof(so)) {
         kn->kev.flags |= EV_EOF;
         kn->kev.fflags = (unsigned)so->error;
         return true;
     }
     int64_t least = kn->kev.ext[0] ? (int64_t)kn->kev.ext[0] : tp ? tp->rcv.lowat : 1; /* NOTE_LOWAT */
+    if (so->tls_rx)
+        return tls_rx_readable(so->tls_rx, kn->kev.ext[0] ? (uint32_t)least : so->tls_rx->lowat);
     return so->connected && kn->kev.data >= least;
 }
 

@@ -5,7 +5,7 @@
 #include <leat/leat.h>
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
-#include "tls/tls.h"
+#include "tls/rx.h"
 
 #define BUFFER_MIN 2048
 
@@ -66,6 +66,11 @@ static int set_timeout(struct timeval *tv, const void *val, socklen_t len)
     return 0;
 }
 
+static uint32_t *recv_lowat(struct socket *so)
+{
+    return so->tls_rx ? &so->tls_rx->lowat : &so->tp->rcv.lowat; /* plaintext's; TCP's is 1 then */
+}
+
 static int set_on_connection(struct socket *so, int name, int v)
 {
     struct tcb *tp = so->tp;
@@ -85,9 +90,11 @@ static int set_on_connection(struct socket *so, int name, int v)
     case SO_RCVBUF:
         tp->rcv.hiwat = buffer_size(so, v);
         tp->flags |= TF_RCVBUF_FIXED;
+        if (so->tls_rx)
+            tls_rx_hiwat(so->tls_rx);
         break;
     default: /* SO_RCVLOWAT */
-        tp->rcv.lowat = v < 1 ? 1 : (uint32_t)v < tp->rcv.hiwat ? (uint32_t)v : tp->rcv.hiwat;
+        *recv_lowat(so) = v < 1 ? 1 : (uint32_t)v < tp->rcv.hiwat ? (uint32_t)v : tp->rcv.hiwat;
     }
     return 0;
 }
@@ -145,7 +152,7 @@ static int get_socket(struct socket *so, int name, void *val, socklen_t *len)
     case SO_RCVBUF:
         return give_int(val, len, tp ? (int)tp->rcv.hiwat : 0);
     case SO_RCVLOWAT:
-        return give_int(val, len, tp ? (int)tp->rcv.lowat : 1);
+        return give_int(val, len, tp ? (int)*recv_lowat(so) : 1);
     case SO_SNDLOWAT:
         return give_int(val, len, tp ? (int)tp->snd.lowat : 1);
     case SO_LINGER:
@@ -226,6 +233,9 @@ int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
         if (so->tls_tx)
             socket_tls_flush(so);
         break;
+    case SOL_TLS:
+        err = socket_tls_setopt(so, level, name, val, len);
+        break;
     case IPPROTO_IP:
     case IPPROTO_IPV6:
         err = level == IPPROTO_IPV6 && so->family != AF_INET6 ? -ENOPROTOOPT : take_int(val, len, &v);
@@ -257,6 +267,9 @@ int leat_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
             err = socket_tls_getopt(so, level, name, val, len);
         else
             err = so->tp ? tcp_getopt(so->tp, name, val, len) : -EINVAL;
+        break;
+    case SOL_TLS:
+        err = socket_tls_getopt(so, level, name, val, len);
         break;
     case IPPROTO_IP:
         err = get_ip(so, false, name, val, len);

@@ -2,6 +2,7 @@
 // A socket's life, and what it hears from its connection.
 #include <string.h>
 #include "socket/socket.h"
+#include "tls/rx.h"
 
 #define LOST (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
@@ -33,13 +34,16 @@ bool socket_eof(const struct socket *so)
     const struct tcb *tp = so->tp;
     if (so->cant_read || !tp)
         return true;
-    return TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && tp->started);
+    bool eof = TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && tp->started);
+    return eof && (!so->tls_rx || tls_rx_at_end(so->tls_rx));
 }
 
 static void on_readable(struct tcb *tp)
 {
     struct socket *so = of(tp);
-    if (so)
+    if (so && so->tls_rx)
+        tls_rx_input(so->tls_rx); /* says itself when there is something to read */
+    else if (so)
         file_notify(&so->file,
                     socket_eof(so) ? EPOLLIN | EPOLLRDHUP | (so->cant_send ? EPOLLHUP : 0) : EPOLLIN);
 }
@@ -82,7 +86,7 @@ static uint32_t socket_poll(struct file *f)
     bool eof = socket_eof(so), dead = !tp || tp->state == TCPS_CLOSED;
     if (eof)
         mask |= EPOLLIN | EPOLLRDHUP;
-    else if (tp->rcv.bytes >= tp->rcv.lowat)
+    else if (so->tls_rx ? tls_rx_readable(so->tls_rx, so->tls_rx->lowat) : tp->rcv.bytes >= tp->rcv.lowat)
         mask |= EPOLLIN;
     if (so->cant_send || dead || sendbuf_space(&tp->snd) >= tp->snd.lowat)
         mask |= EPOLLOUT;
@@ -117,10 +121,12 @@ static void socket_close(struct file *f)
 {
     struct socket *so = (struct socket *)f;
     struct so_layer *l = f->layer;
+    bool unread =
+        so->tls_rx && tls_rx_unread(so->tls_rx); /* RFC 2525 §2.17, as tcp_close() has it without TLS */
     sendfile_forget(so);
     socket_tls_end(so);
     if (so->tp) {
-        bool reset = linger(so);
+        bool reset = linger(so) || unread;
         if (so->tp)
             tcp_close(so->tp, reset);
     }

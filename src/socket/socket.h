@@ -58,6 +58,9 @@ struct socket {
     TAILQ_ENTRY(socket) starved_link; /* sendfile.c: waits for file cache memory */
     bool starved;
     struct tls_tx *tls_tx; /* what is sent becomes TLS records; NULL: it does not */
+    struct tls_rx *tls_rx; /* what comes is TLS records */
+    bool tls_ulp;          /* TLS by Linux's options: its control messages and errors */
+    bool tls_zerocopy_ro, tls_no_pad;
 };
 
 struct fd_slot {
@@ -169,6 +172,8 @@ void sockaddr_write(const struct socket *so, const struct ip_addr *addr, uint16_
 
 /* recv.c, send.c: 0 and more, or -errno */
 int64_t socket_recv(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
+/* Bytes that a read would give now. */
+uint32_t socket_readable_bytes(const struct socket *so);
 int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
 /* With the type that a control message gave to the TLS record; 0: none. */
 int64_t socket_send_type(struct socket *so, const struct iovec *iov, int iovcnt, int flags, uint8_t type);
@@ -183,6 +188,19 @@ int socket_tls_setopt(struct socket *so, int level, int name, const void *val, s
 int socket_tls_getopt(struct socket *so, int level, int name, void *val, socklen_t *len);
 /* Looks for TLS_SET_RECORD_TYPE in msg. The type, 0 when there is none, -EINVAL. */
 int socket_tls_cmsg(const struct socket *so, const struct msghdr *msg);
+/* Has msg room for what tells a record's type? And writes it; piece: what was read. */
+bool socket_tls_wants_type(const struct socket *so, const struct msghdr *msg);
+struct tls_rx_piece;
+void socket_tls_give_type(const struct socket *so, struct msghdr *msg, const struct tls_rx_piece *piece);
+/* Keys for one direction, as either API has them. 0 or -errno. */
+struct tls_enable;
+struct tls_session;
+int socket_tls_enable_tx(struct socket *so, const struct tls_enable *en, struct tls_session **made);
+/* ahead: ciphertext that was read too early and comes first. */
+int socket_tls_enable_rx(struct socket *so, const struct tls_enable *en, const void *ahead, size_t len);
+/* ulp.c: TCP_ULP and level SOL_TLS */
+int socket_ulp_setopt(struct socket *so, int level, int name, const void *val, socklen_t len);
+int socket_ulp_getopt(const struct socket *so, int level, int name, void *val, socklen_t *len);
 /* What MSG_MORE or TCP_CORK kept open goes. */
 void socket_tls_flush(struct socket *so);
 /* The socket is closed. */

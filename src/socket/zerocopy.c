@@ -3,6 +3,7 @@
 #include <leat/leat.h>
 #include "base/alloc.h"
 #include "socket/socket.h"
+#include "tls/rx.h"
 
 /* What a lent buffer remembers, in the mbuf's private area, which nobody else needs any more. */
 struct loan {
@@ -39,6 +40,25 @@ static struct rte_mbuf *take(struct tcb *tp, uint32_t most)
     return tp->rcv.head->data_len <= most ? recvbuf_take(tp) : take_part(tp, most);
 }
 
+/* TLS: pieces of opened records. The record's address, odd, tells them from packet buffers. */
+static int lend_plaintext(struct tls_rx *rx, struct leat_zc *pieces, int n, size_t max)
+{
+    struct tls_rx_record *r;
+    void *base;
+    int got = 0;
+    int64_t len = 0;
+    while (got < n && max > 0 && (len = tls_rx_lend(rx, max, &base, &r)) > 0) {
+        pieces[got++] = (struct leat_zc){base, (size_t)len, (char *)r + 1};
+        max -= (size_t)len;
+    }
+    return got > 0 ? got : (int)api_result(len);
+}
+
+static struct tls_rx_record *lent_record(const struct leat_zc *piece)
+{
+    return (uintptr_t)piece->opaque & 1 ? (struct tls_rx_record *)((char *)piece->opaque - 1) : NULL;
+}
+
 int leat_zc_recv(int fd, struct leat_zc *pieces, int n, size_t max, int flags)
 {
     struct socket *so = api_socket(fd);
@@ -51,6 +71,8 @@ int leat_zc_recv(int fd, struct leat_zc *pieces, int n, size_t max, int flags)
     int64_t there = socket_recv(so, &iov, 1, flags | MSG_PEEK); /* waits and says what read(2) would */
     if (there <= 0)
         return (int)api_result(there);
+    if (so->tls_rx)
+        return lend_plaintext(so->tls_rx, pieces, n, max);
     struct tcb *tp = so->tp;
     int got = 0;
     while (got < n && max > 0) {
@@ -65,17 +87,25 @@ int leat_zc_recv(int fd, struct leat_zc *pieces, int n, size_t max, int flags)
     return got > 0 ? got : (int)api_result(-ENOBUFS);
 }
 
+static void return_packet(struct rte_mbuf *m)
+{
+    struct loan l = *loan_of(m);
+    rte_pktmbuf_free(m);
+    if (l.so->serial != l.serial || !l.so->tp)
+        return; /* the socket has been closed meanwhile */
+    l.so->tp->rcv.lent -= l.len;
+    tcp_received(l.so->tp, l.len);
+}
+
 void leat_zc_return(struct leat_zc *pieces, int n)
 {
     for (int i = 0; i < n; i++) {
-        struct rte_mbuf *m = pieces[i].opaque;
-        struct loan l = *loan_of(m);
-        rte_pktmbuf_free(m);
+        struct tls_rx_record *r = lent_record(&pieces[i]);
+        if (r)
+            tls_rx_return(r);
+        else
+            return_packet(pieces[i].opaque);
         pieces[i] = (struct leat_zc){0};
-        if (l.so->serial != l.serial || !l.so->tp)
-            continue; /* the socket has been closed meanwhile */
-        l.so->tp->rcv.lent -= l.len;
-        tcp_received(l.so->tp, l.len);
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The receive queue: payload by reference, in order. Small payloads are copied together, else a peer that sends one byte a
 // segment would hold a buffer for each.
+#include <errno.h>
 #include <string.h>
 #include <rte_mbuf.h>
 #include "base/alloc.h"
@@ -123,6 +124,38 @@ void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
         else
             hang(tp, m);
     }
+}
+
+static struct rte_mbuf *copied(struct engine *e, const uint8_t *data, uint32_t len, struct rte_mbuf **last)
+{
+    struct rte_mbuf *first = NULL, **end = &first, *m;
+    for (uint32_t n; len > 0; data += n, len -= n) {
+        *end = m = pkt_alloc(e->pkt_pool);
+        if (!m) {
+            rte_pktmbuf_free(first);
+            return NULL;
+        }
+        n = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(m));
+        memcpy(rte_pktmbuf_append(m, (uint16_t)n), data, n);
+        end = &m->next;
+        *last = m;
+    }
+    return first;
+}
+
+int recvbuf_prepend(struct tcb *tp, const void *data, uint32_t len)
+{
+    struct recvbuf *rb = &tp->rcv;
+    struct rte_mbuf *last = NULL, *first = copied(tp->e, data, len, &last);
+    if (!first)
+        return len ? -ENOBUFS : 0;
+    recvbuf_charge(tp, &rb->memory, recvbuf_memory(first));
+    rb->bytes += len;
+    last->next = rb->head;
+    rb->head = first;
+    if (!rb->tail)
+        rb->tail = last;
+    return 0;
 }
 
 struct rte_mbuf *recvbuf_take(struct tcb *tp)

@@ -30,6 +30,9 @@ static inline uint64_t recvbuf_limit(const struct tcb *tp)
 /* May m be kept out of order? (In order: recvbuf_room.) */
 bool recvbuf_room_reass(const struct tcb *tp, const struct rte_mbuf *m);
 
+/* Puts len bytes in front of what is queued: they were read too early. -ENOBUFS. */
+int recvbuf_prepend(struct tcb *tp, const void *data, uint32_t len);
+
 /* A chain without its first n bytes; buffers that become empty are freed. NULL when nothing is left. */
 struct rte_mbuf *pktchain_skip(struct rte_mbuf *m, uint32_t n);
 /* Cuts a chain to its first len bytes. */

@@ -57,7 +57,7 @@ void tls_header_write(const struct tls_session *s, uint8_t *out, uint64_t seq, u
     out[2] = wire_minor(s);
     put_be16(out + 3, tls_record_len(s, n) - TLS_HEADER);
     if (has_explicit_nonce(s))
-        put_be64(out + TLS_HEADER, seq); /* never twice under one key (RFC 5288 §3) */
+        put_be64(out + TLS_HEADER, s->nonce_base + seq); /* never twice under one key (RFC 5288 §3) */
     else if (s->hlen > TLS_HEADER)
         explicit_iv(s, seq, out + TLS_HEADER);
 }

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/cpus.h"
 #include "sysctl/sysctl.h"
-#include "tls/tls.h"
+#include "tls/rx.h"
 
 static int worker_set(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
 {
@@ -123,6 +123,8 @@ static const struct sysctl_oid oids[] = {
                        "their payload"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.tx_inline", struct tls_layer, stats.tx_inline, "records",
                        "records sealed by the engine itself"),
+    SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rx_inline", struct tls_layer, stats.rx_inline, "records",
+                       "records opened by the engine itself"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rx_records", struct tls_layer, stats.rx_records, "records",
                        "records opened"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rx_bytes", struct tls_layer, stats.rx_bytes, "bytes",
@@ -185,6 +187,8 @@ int tls_create(struct engine *e)
     tls_buffers_init(l);
     pool_init(&l->records, "TLS records", sizeof(struct tls_record), UINT32_MAX, 64);
     pool_init(&l->txs, "TLS senders", sizeof(struct tls_tx), UINT32_MAX, 64);
+    pool_init(&l->rx_records, "TLS records received", sizeof(struct tls_rx_record), UINT32_MAX, 64);
+    pool_init(&l->rxs, "TLS receivers", sizeof(struct tls_rx), UINT32_MAX, 64);
     engine_station(e, PHASE_COMPLETIONS, completions, l);
     engine_station(e, PHASE_TRANSMIT, flush, l);
     return 0;
@@ -206,6 +210,8 @@ void tls_destroy(struct engine *e)
     sysctl_unregister(e->sysctl, l);
     pool_fini(&l->records);
     pool_fini(&l->txs);
+    pool_fini(&l->rx_records);
+    pool_fini(&l->rxs);
     tls_buffers_fini(l);
     tls_keystore_free(l->keys);
     e->tls = NULL;
