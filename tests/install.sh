@@ -17,7 +17,7 @@ echo "== shared, by pkg-config"
 gcc -Wall -Werror "$src/examples/minimal/minimal.c" $(flags --cflags leat) -L"$libdir" $(flags --libs leat) -o "$dir/minimal"
 LD_LIBRARY_PATH=$libdir ldd "$dir/minimal" | grep libleat
 echo "== C++ can include every header"
-for h in leat event sysctl tcp; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
+for h in leat event ssl sysctl tcp tls; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
 echo "== static, with the shared libraries of DPDK"
 gcc "$src/examples/minimal/minimal.c" -I"$prefix/include" "$libdir/libleat.a" $(pkg-config --libs libdpdk libcrypto inih liburing) -pthread -o "$dir/minimal_static"
 

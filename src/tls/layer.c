@@ -103,6 +103,8 @@ static const struct sysctl_oid oids[] = {
      .set = worker_set},
     SYSCTL_OID_UINT("leat.tls.sync_delay", struct tls_layer, params.sync_delay_us, SYSCTL_RW, 0, 0, 60000000,
                     "us", "mean time a record takes with the worker sync"),
+    SYSCTL_OID_UINT("leat.tls.sync_fail", struct tls_layer, params.sync_fail, SYSCTL_RW, 0, 0, UINT32_MAX,
+                    "records", "one record in so many fails with the worker sync; 0: none"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.enable_calls", struct tls_layer, stats.enable_calls, "calls",
                        "attempts to enable TLS"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.offload_total", struct tls_layer, stats.offload_total, "sessions",

@@ -210,7 +210,7 @@ static bool key_update(struct tls_rx *rx, const uint8_t *data, uint32_t n)
 
 static void bad_record(struct tls_rx *rx, struct tls_rx_record *r)
 {
-    int error = r->job.op.result;
+    int error = r->job.op.result == -EMSGSIZE ? -EMSGSIZE : -EBADMSG;
     if (error == -EMSGSIZE)
         rx->flow.l->stats.corrupted_records++;
     else

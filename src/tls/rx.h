@@ -85,10 +85,10 @@ bool tls_rx_unread(const struct tls_rx *rx);
 
 /* ---- rx_read.c ---- */
 
-struct tls_rx_piece { /* of one record */
+struct tls_rx_piece {     /* of one record */
     uint8_t type, vminor; /* vminor: of its header */
     uint32_t len;         /* bytes of the whole record */
-    bool first, last; /* begins, ends it */
+    bool first, last;     /* begins, ends it */
 };
 #define TLS_RX_PEEK     1
 #define TLS_RX_DISCARD  2

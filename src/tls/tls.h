@@ -20,6 +20,7 @@ struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
     uint32_t session_bytes; /* that one connection may have at the workers */
     uint32_t engine_bytes;  /* that all may */
     uint32_t sync_delay_us; /* of the simulator's worker: mean time of a record */
+    uint32_t sync_fail;     /* of the simulator's worker: one record in so many fails; 0: none */
     uint32_t queue;         /* records that may wait at one worker */
     char backends[64], cpus[64], worker[16];
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A worker in the engine's own time, for the simulator: each record takes a while by the wheel, chosen by the engine's dice.
+#include <errno.h>
 #include "base/alloc.h"
 #include "tls/tls.h"
 
@@ -16,12 +17,21 @@ static void arm(struct tls_workers *w)
     wheel_arm(&e->wheel, &w->timer, e->now + rng_below(&e->rng, (uint32_t)most) * NS_PER_US);
 }
 
+static bool fails(struct tls_workers *w)
+{
+    uint32_t one_in = w->l->params.sync_fail;
+    return one_in && rng_below(&w->l->e->rng, one_in) == 0;
+}
+
 static void work_on_first(struct tls_workers *w)
 {
     struct tls_job *j = TAILQ_FIRST(&w->todo);
     struct tls_op *ops[] = {&j->op};
     TAILQ_REMOVE(&w->todo, j, link);
-    tls_work(ops, 1);
+    if (fails(w))
+        j->op.result = -EIO;
+    else
+        tls_work(ops, 1);
     tls_job_done(j);
 }
 
