@@ -106,7 +106,7 @@ int socket_tls_enable_rx(struct socket *so, const struct tls_enable *en, const v
 {
     struct tls_layer *l = so->file.layer->e->tls;
     struct tls_session *s;
-    int err = may_enable(so);
+    int err = so->tls_rx ? 0 : may_enable(so); /* what came before a reset is opened with its new key too */
     if (!err)
         err = tls_open_session(l, en, true, &s);
     if (err)

@@ -403,13 +403,13 @@ int64_t tls_tx_send(struct tls_tx *tx, struct tcb *tp, const struct iovec *iov, 
     int64_t n = tx_state(tp);
     if (n < 0)
         return n;
-    if (tx->open && (tx->open->job.op.type != type || len == 0))
+    if (tx->open && (atomic || tx->open->job.op.type != type || len == 0))
         tls_tx_flush(tx, tp);
     if (len == 0)
         return send_empty(tx, tp, type);
     if (atomic && (n = atomic_room(tx, tp, len)) < 0)
         return n;
-    more = more || (tp->flags & TF_NOPUSH);
+    more = !atomic && (more || (tp->flags & TF_NOPUSH)); /* a type of its own makes a record of its own */
     while (done < len) {
         n = send_some(tx, tp, &at, len - done, type, atomic, more);
         if (n < 0)
