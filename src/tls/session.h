@@ -36,8 +36,8 @@ struct tls_session {
     const struct tls_backend *order[TLS_BACKENDS_MAX]; /* those that may be asked, in order of preference */
     uint8_t n_order, at;                               /* at: where in order the backend is */
     uint8_t refusals_counted;                          /* of refusals, already in a statistic */
-    uint8_t refusals;             /* backends that were asked before it and could not, or gave up */
-    uint64_t seq;                 /* of the next record to frame or to open */
+    uint8_t refusals;    /* backends that were asked before it and could not, or gave up */
+    uint64_t seq;        /* of the next record to frame or to open */
     uint64_t nonce_base; /* TLS 1.2 with explicit nonces, sending: a record's is this plus its number */
     struct siphash_key iv_secret; /* CBC of TLS 1.1 and 1.2: explicit IVs are drawn from it */
     uint32_t refs;                /* its user and every record that still needs it */
