@@ -83,7 +83,9 @@ enum cc_event {
     CC_IDLE,      /* restart after idle (RFC 5681 §4.1) */
 };
 struct cc_ack {
+    tcp_seq ack;
     uint32_t acked;   /* bytes newly delivered (acked or sacked) */
+    uint32_t marked;  /* of them, bytes that the peer says were marked by ECN */
     uint64_t rtt;     /* ns, 0 = no sample */
     uint32_t flight;  /* bytes in flight before the ACK */
     bool app_limited; /* cwnd was not filled: do not grow (RFC 7661) */
@@ -94,9 +96,10 @@ struct tcp_cc {
     void (*init)(struct tcb *tp); /* state in tp->cc_state; cwnd set by the caller (RFC 6928) */
     void (*acked)(struct tcb *tp, const struct cc_ack *a); /* outside recovery */
     void (*event)(struct tcb *tp, enum cc_event ev, uint32_t flight);
-    void (*rtt_round)(struct tcb *tp); /* optional: a round trip is over */
+    /* Optional: every ACK of a connection with ECN, in recovery too. */
+    void (*feedback)(struct tcb *tp, const struct cc_ack *a);
+    bool exact_ecn; /* the peer is to hear of each mark, not of congestion (RFC 8257 section 3.2) */
 };
-extern const struct tcp_cc tcp_cc_newreno;
 const struct tcp_cc *tcp_cc_find(const char *name);
 /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)), or net.inet.tcp.initcwnd_segments. */
 uint32_t tcp_cc_initial_window(const struct tcb *tp);

@@ -83,8 +83,8 @@ struct recvbuf {
 };
 
 /* Space for a congestion control's and a stack's own state inside the tcb. */
-#define TCP_CC_BYTES    64
-#define TCP_STACK_BYTES 64
+#define TCP_CC_BYTES    96
+#define TCP_STACK_BYTES 128
 
 struct tcb {
     /* Lookup. */

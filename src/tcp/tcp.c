@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP of one engine: made, registered with IP, and taken down. The tables of stacks and congestion controls.
+// TCP of one engine: made, registered with IP, and taken down. The table of stacks.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,6 @@
 #include "tcp/tcp.h"
 
 static const struct tcp_stack *const stacks[] = {&tcp_stack_default};
-static const struct tcp_cc *const ccs[] = {&tcp_cc_newreno};
 
 const struct tcp_stack *tcp_stack_find(const char *name)
 {
@@ -38,27 +37,11 @@ const struct tcp_stack *tcp_stack_by_id(unsigned id)
     return id < RTE_DIM(stacks) ? stacks[id] : NULL;
 }
 
-const struct tcp_cc *tcp_cc_find(const char *name)
-{
-    for (unsigned i = 0; i < RTE_DIM(ccs); i++)
-        if (strcmp(ccs[i]->name, name) == 0)
-            return ccs[i];
-    return NULL;
-}
-
 int tcp_stack_names(char *buf, size_t size)
 {
     size_t at = 0;
     for (unsigned i = 0; i < RTE_DIM(stacks); i++)
         at += (size_t)snprintf(buf + at, at < size ? size - at : 0, "%s%s", i ? " " : "", stacks[i]->name);
-    return at < size ? 0 : -ENOSPC;
-}
-
-int tcp_cc_names(char *buf, size_t size)
-{
-    size_t at = 0;
-    for (unsigned i = 0; i < RTE_DIM(ccs); i++)
-        at += (size_t)snprintf(buf + at, at < size ? size - at : 0, "%s%s", i ? " " : "", ccs[i]->name);
     return at < size ? 0 : -ENOSPC;
 }
 

@@ -43,6 +43,15 @@ static const struct sysctl_oid oids[] = {
     P("output_burst", output_burst_segs, 64, 1, 10000, "segments",
       "Segments of one connection in one turn of the engine"),
     B("rfc3042", rfc3042, 1, "Limited transmit: new data on the first two duplicate ACKs"),
+    B("rfc3465", rfc3465, 1, "Slow start counts acknowledged bytes (RFC 3465)"),
+    B("do_prr", do_prr, 1, "Proportional rate reduction in SACK recovery (RFC 9937)"),
+    B("do_prr_conservative", do_prr_conservative, 0, "PRR never sends more than was delivered"),
+    B("sack.lrd", sack_lrd, 1, "Lost retransmissions are found by SACK of what was sent after them"),
+    B("early_retransmit", early_retransmit, 1,
+      "Fewer duplicate ACKs are enough when less than four segments are in flight (RFC 5827)"),
+    B("frto", frto, 1, "After a timeout, find out whether it was a mistake (F-RTO, RFC 5682)"),
+    B("eifel", eifel, 1, "Timestamps tell whether a retransmission was a mistake (RFC 3522)"),
+    B("dsack_undo", dsack_undo, 1, "DSACK tells whether retransmissions were a mistake (RFC 3708)"),
     B("rexmit_drop_options", rexmit_drop_options, 0,
       "The third retransmission of a SYN goes without options"),
     B("idle_restart", idle_restart, 1,
@@ -65,6 +74,11 @@ static const struct sysctl_oid oids[] = {
     S(sack_bad_blocks, "blocks", "SACK blocks ignored: outside of what was sent"),
     S(sack_sboverflow, "blocks", "SACK blocks ignored: the scoreboard is full"),
     S(recovery_nomem, "segments", "ACKs whose SACK blocks found no memory"),
+    S(sack_lostrexmt, "segments", "Retransmissions found lost by SACK (sack.lrd)"),
+    S(early_rexmits, "episodes", "Recoveries begun by early retransmit (RFC 5827)"),
+    S(frto_spurious, "events", "Timeouts found a mistake by F-RTO"),
+    S(eifel_spurious, "events", "Retransmissions found a mistake by timestamps"),
+    S(dsack_spurious, "events", "Retransmissions found a mistake by DSACK"),
     S(idle_restarts, "events", "Restarts after idle"),
     S(burst_limited, "events", "Output passes ended by output_burst"),
 };
@@ -73,6 +87,8 @@ int tcp_loss_create(struct tcp_layer *t)
 {
     struct tcp_loss *l = &t->loss;
     int err = sysctl_register(t->e->sysctl, oids, RTE_DIM(oids), l);
+    if (!err)
+        err = tcp_cc_create(t->e->sysctl, &l->cc);
     if (err)
         return err;
     pool_init(&l->recoveries, "recoveries", sizeof(struct recovery), UINT32_MAX, 64);
@@ -86,4 +102,5 @@ void tcp_loss_destroy(struct tcp_layer *t)
     pool_fini(&t->loss.recoveries);
     pool_fini(&t->loss.holes);
     sysctl_unregister(t->e->sysctl, &t->loss);
+    sysctl_unregister(t->e->sysctl, &t->loss.cc);
 }

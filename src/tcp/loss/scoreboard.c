@@ -157,13 +157,29 @@ static uint32_t part_below(tcp_seq start, tcp_seq end, tcp_seq edge)
     return seq_min(end, edge) - start;
 }
 
-void scoreboard_evaluate(struct tcb *tp, tcp_seq una)
+/* RFC 6675 SetPipe: sent and not lost (a), or sent again (b) and not lost again. */
+static uint32_t count_pipe(const struct tcb *tp, const struct recovery *r, tcp_seq una)
+{
+    uint32_t pipe = tp->snd_max - scoreboard_highest(r);
+    tcp_seq at = una;
+    for (uint32_t i = 0; i < r->n; i++) {
+        tcp_seq end = r->ranges[i].start;
+        pipe += (end - at) - part_below(at, end, r->lost_edge);
+        pipe += part_below(at, end, r->high_rxt);
+        at = r->ranges[i].end;
+    }
+    uint32_t again = r->lrd.n > 0 ? lrd_missing(&r->lrd, r, una) : 0;
+    return pipe > again ? pipe - again : 0;
+}
+
+uint32_t scoreboard_evaluate(struct tcb *tp, tcp_seq una)
 {
     struct recovery *r = tp->recovery;
     if (r->n == 0) {
         r->lost_edge = una;
+        r->lrd.n = 0;
         r->pipe = tp->snd_max - una;
-        return;
+        return 0;
     }
     if (seq_lt(r->high_rxt, una))
         r->high_rxt = una;
@@ -171,20 +187,16 @@ void scoreboard_evaluate(struct tcb *tp, tcp_seq una)
     tcp_seq edge = find_lost_edge(tp, r, una);
     if (seq_gt(edge, r->lost_edge) || seq_lt(r->lost_edge, una))
         r->lost_edge = edge;
-    uint32_t pipe = tp->snd_max - scoreboard_highest(r);
-    tcp_seq at = una;
-    for (uint32_t i = 0; i < r->n; i++) {
-        tcp_seq end = r->ranges[i].start;
-        pipe += (end - at) - part_below(at, end, r->lost_edge); /* (a): sent and not lost */
-        pipe += part_below(at, end, r->high_rxt);               /* (b): sent again */
-        at = r->ranges[i].end;
-    }
-    r->pipe = pipe;
+    uint32_t lost_again = r->lrd.n > 0 ? lrd_evaluate(&r->lrd, r, una) : 0;
+    r->pipe = count_pipe(tp, r, una);
+    return lost_again;
 }
 
-bool scoreboard_next(const struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len)
+bool scoreboard_next(struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len)
 {
-    const struct recovery *r = tp->recovery;
+    struct recovery *r = tp->recovery;
+    if (r->lrd.n > 0 && lrd_next(&r->lrd, r, tp->snd_una, tp->maxseg, seq, len))
+        return true;
     tcp_seq at = tp->snd_una, edge = any ? scoreboard_highest(r) : r->lost_edge;
     for (uint32_t i = 0; i < r->n; i++) {
         tcp_seq start = seq_max(at, r->high_rxt), end = seq_min(r->ranges[i].start, edge);
@@ -196,4 +208,25 @@ bool scoreboard_next(const struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len
         at = r->ranges[i].end;
     }
     return false;
+}
+
+void scoreboard_sent_again(struct tcb *tp, tcp_seq seq, uint32_t len)
+{
+    struct recovery *r = tp->recovery;
+    struct tcp_loss *l = loss_of(tp);
+    l->stats.sack_rexmits++;
+    l->stats.sack_rexmit_bytes += len;
+    r->pipe += len;
+    r->high_rxt = seq_max(r->high_rxt, seq + len);
+    if (l->params.sack_lrd)
+        lrd_sent(&r->lrd, seq, len, tp->snd_max);
+}
+
+void scoreboard_recovery_begins(struct tcb *tp)
+{
+    struct recovery *r = tp->recovery;
+    r->high_rxt = tp->snd_una;
+    r->rescued = false;
+    r->lrd.n = 0;
+    scoreboard_evaluate(tp, tp->snd_una);
 }

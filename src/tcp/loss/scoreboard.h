@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "tcp/loss/lrd.h"
 #include "tcp/stack.h"
 
 #define SACK_RANGES_OWN 8   /* in the structure itself */
@@ -19,16 +20,22 @@ struct recovery {
     tcp_seq high_rxt;  /* HighRxt: end of what recovery has sent again */
     tcp_seq rescue;    /* RescueRxt: set once in a recovery */
     bool rescued;
+    struct lrd lrd; /* what was sent again, as far as net.inet.tcp.sack.lrd watches it */
     struct sack_block own[SACK_RANGES_OWN];
 };
 
 /* Takes the blocks of an ACK in (snd_una still the old one). Returns bytes newly delivered above a->ack; *dsack: the first block reported a
  * duplicate. Allocates on the first block; without memory the blocks are lost (counted). */
 uint32_t scoreboard_update(struct tcb *tp, const struct tcp_ack *a, bool *dsack);
-/* Sets lost_edge and pipe for the cumulative ack `una`. */
-void scoreboard_evaluate(struct tcb *tp, tcp_seq una);
-/* NextSeg rule 1: the next lost bytes not sent again yet. False: none. With any: rule 3, holes below the highest SACK that are not lost. */
-bool scoreboard_next(const struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len);
+/* Sets lost_edge and pipe for the cumulative ACK `una`. Returns bytes of retransmissions found lost. */
+uint32_t scoreboard_evaluate(struct tcb *tp, tcp_seq una);
+/* NextSeg rule 1: lost retransmissions, then lost bytes not sent again yet. False: none. With any: rule 3, holes below the highest
+ * SACK that are not lost. */
+bool scoreboard_next(struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len);
+/* [seq, seq + len) was sent again in recovery. */
+void scoreboard_sent_again(struct tcb *tp, tcp_seq seq, uint32_t len);
+/* Recovery begins: nothing was sent again yet. */
+void scoreboard_recovery_begins(struct tcb *tp);
 /* Forgets everything and gives the memory back. */
 void scoreboard_free(struct tcb *tp);
 static inline tcp_seq scoreboard_highest(const struct recovery *r)

@@ -7,24 +7,7 @@
 #include "tcp/loss/rto.h"
 #include "tcp/loss/scoreboard.h"
 #include "tcp/output.h"
-
-struct default_state {
-    bool rexmit_head; /* the first unacknowledged segment goes again in the next pass */
-};
-_Static_assert(sizeof(struct default_state) <= TCP_STACK_BYTES, "fits in the tcb");
-
-static struct default_state *state(struct tcb *tp)
-{
-    return (struct default_state *)tp->stack_state;
-}
-static struct loss_stats *stats(const struct tcb *tp)
-{
-    return &tp->e->tcp->loss.stats;
-}
-static const struct loss_params *params(const struct tcb *tp)
-{
-    return &tp->e->tcp->loss.params;
-}
+#include "tcp/stacks/default.h"
 
 static int default_init(struct tcb *tp)
 {
@@ -69,23 +52,31 @@ static bool is_duplicate(const struct tcb *tp, const struct tcp_ack *a, uint32_t
     return a->payload == 0 && !a->window_changed && !a->fin;
 }
 
-static void enter_recovery(struct tcb *tp)
+/* One cut for a window of data, whether loss or mark asks for it. */
+static void cut_for_loss(struct tcb *tp, uint32_t flight)
 {
+    tp->recover = tp->snd_max;
+    tp->rtt_start = 0;
+    if (!ecn_window_reduced(tp, tp->snd_una)) {
+        tp->cc->event(tp, CC_LOSS_FAST, flight);
+        undo_begin(&default_state(tp)->undo, tp);
+    }
+    ecn_reduced(tp);
+}
+
+static void enter_recovery(struct tcb *tp, uint32_t delivered)
+{
+    struct default_state *d = default_state(tp);
     uint32_t flight = tcb_flight(tp);
     tp->flags |= TF_RECOVERY;
-    tp->recover = tp->snd_max;
-    if (!ecn_window_reduced(tp, tp->snd_una))
-        tp->cc->event(tp, CC_LOSS_FAST, flight);
-    ecn_reduced(tp);
-    tp->rtt_start = 0;
-    state(tp)->rexmit_head = true;
+    cut_for_loss(tp, flight);
+    d->rexmit_head = true;
     if (tp->recovery) {
-        stats(tp)->sack_recovery_episode++;
-        tp->recovery->high_rxt = tp->snd_una;
-        tp->recovery->rescued = false;
-        scoreboard_evaluate(tp, tp->snd_una);
+        loss_stats(tp)->sack_recovery_episode++;
+        prr_begin(&d->prr, flight - tp->recovery->sacked + delivered);
+        scoreboard_recovery_begins(tp);
     } else {
-        stats(tp)->fast_recoveries++;
+        loss_stats(tp)->fast_recoveries++;
         tp->cwnd = tp->ssthresh + DUP_THRESH * (uint32_t)tp->maxseg;
     }
 }
@@ -95,39 +86,86 @@ static void leave_recovery(struct tcb *tp, tcp_seq ack)
     bool inflated = !tp->recovery;
     uint32_t flight = tp->snd_max - ack;
     tp->flags &= ~TF_RECOVERY;
-    state(tp)->rexmit_head = false;
+    default_state(tp)->rexmit_head = false;
     tp->dupacks = 0;
-    /* RFC 6582 §3.2 step 3, the careful way: no burst when little is in flight. */
-    if (inflated)
-        tp->cwnd = RTE_MIN(tp->ssthresh, (flight > tp->maxseg ? flight : tp->maxseg) + tp->maxseg);
+    if (inflated &&
+        flight + tp->maxseg <
+            tp->ssthresh) /* RFC 6582 §3.2 step 3, the careful way: no burst when little is in flight */
+        tp->cwnd = (flight > tp->maxseg ? flight : tp->maxseg) + tp->maxseg;
+    else /* RFC 9937 §6.2 */
+        tp->cwnd = tp->ssthresh;
     tp->cc->event(tp, CC_RECOVERED, flight);
 }
 
-static void in_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate)
+/* RFC 6582 §3.2, without SACK */
+static void in_newreno_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate)
 {
-    if (a->acked > 0 && seq_geq(a->ack, tp->recover)) {
-        leave_recovery(tp, a->ack);
-    } else if (a->acked > 0 && !tp->recovery) { /* a partial ACK: the next hole begins here */
-        stats(tp)->newreno_partial_acks++;
-        state(tp)->rexmit_head = true;
+    if (a->acked > 0) { /* a partial ACK: the next hole begins here */
+        loss_stats(tp)->newreno_partial_acks++;
+        default_state(tp)->rexmit_head = true;
         uint32_t deflated = tp->cwnd > a->acked ? tp->cwnd - a->acked : 0;
         if (a->acked >= tp->maxseg)
             deflated += tp->maxseg;
         tp->cwnd = RTE_MAX(deflated, (uint32_t)tp->maxseg);
-    } else if (duplicate && !tp->recovery) {
+    } else if (duplicate) {
         tp->cwnd += tp->maxseg;
     }
 }
 
-static void on_duplicate(struct tcb *tp)
+/* RFC 6675 step B and C; the window by RFC 9937. lost_again: bytes of retransmissions found lost. */
+static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t delivered, uint32_t lost_again)
+{
+    const struct loss_params *p = loss_params(tp);
+    struct default_state *d = default_state(tp);
+    uint32_t pipe = tp->recovery->pipe;
+    if (lost_again > 0) {
+        loss_stats(tp)->sack_lostrexmt += (lost_again + tp->maxseg - 1) / tp->maxseg;
+        if (seq_geq(tp->snd_una, tp->recover) || seq_gt(scoreboard_highest(tp->recovery), tp->recover)) {
+            cut_for_loss(tp, pipe); /* a loss in a later window of data */
+            prr_begin(&d->prr, pipe + delivered);
+        }
+    }
+    if (p->do_prr && delivered > 0)
+        tp->cwnd = prr_acked(&d->prr, delivered, pipe, tp->ssthresh, tp->maxseg, a->acked > 0 && !lost_again,
+                             p->do_prr_conservative);
+}
+
+static void in_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate, uint32_t delivered,
+                        uint32_t lost_again)
+{
+    if (a->acked > 0 && seq_geq(a->ack, tp->recover))
+        leave_recovery(tp, a->ack);
+    else if (tp->recovery)
+        in_sack_recovery(tp, a, delivered, lost_again);
+    else
+        in_newreno_recovery(tp, a, duplicate);
+}
+
+/* RFC 5827 §2.2: so little is in flight that DupThresh duplicates cannot come. */
+static bool early_retransmit(const struct tcb *tp)
+{
+    const struct recovery *r = tp->recovery;
+    uint32_t mss = tp->maxseg, flight = tcb_flight(tp), segs = (flight + mss - 1) / mss;
+    bool nothing_new = tp->snd.ready <= tp->snd_nxt - tp->snd_una;
+    return loss_params(tp)->early_retransmit && r && nothing_new && segs >= 2 && segs <= DUP_THRESH &&
+           r->sacked + mss >= flight;
+}
+
+static void on_duplicate(struct tcb *tp, uint32_t delivered)
 {
     const struct recovery *r = tp->recovery;
     if (tp->dupacks < UINT8_MAX)
         tp->dupacks++;
-    bool lost = tp->dupacks >= DUP_THRESH || (r && r->n > 0 && seq_gt(r->lost_edge, tp->snd_una));
     /* Duplicates of what a timeout or the last recovery sent again are no new loss (RFC 6582 §4.1). */
-    if (lost && !(tp->flags & TF_RTO_RECOVERY) && seq_geq(tp->snd_una, tp->recover))
-        enter_recovery(tp);
+    if ((tp->flags & TF_RTO_RECOVERY) || seq_lt(tp->snd_una, tp->recover))
+        return;
+    bool lost = tp->dupacks >= DUP_THRESH || (r && r->n > 0 && seq_gt(r->lost_edge, tp->snd_una));
+    if (!lost && early_retransmit(tp)) {
+        loss_stats(tp)->early_rexmits++;
+        lost = true;
+    }
+    if (lost)
+        enter_recovery(tp, delivered);
 }
 
 /* RFC 7661's idea: a window that was not used is not known to be good. */
@@ -140,9 +178,16 @@ static bool app_limited(const struct tcb *tp, uint32_t flight)
 
 static void grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
 {
-    struct cc_ack c = {.acked = a->acked, .rtt = rtt, .flight = tcb_flight(tp), .now = a->now};
+    struct default_state *d = default_state(tp);
+    struct cc_ack c = {.ack = a->ack, .acked = a->acked, .rtt = rtt, .flight = tcb_flight(tp), .now = a->now};
     if ((tp->ecn & TE_REDUCED) && !(tp->flags & TF_RTO_RECOVERY))
         return; /* RFC 3168 §6.1.2 */
+    if (d->frto != FRTO_OFF)
+        return; /* RFC 5682 §2.1: what two segments find out decides */
+    if (d->timed.n > 0) {
+        uint64_t sample = rtt_ring_acked(&d->timed, a);
+        c.rtt = c.rtt ? c.rtt : sample;
+    }
     c.app_limited = app_limited(tp, c.flight);
     tp->cc->acked(tp, &c);
 }
@@ -165,6 +210,83 @@ static void new_data_acked(struct tcb *tp, const struct tcp_ack *a)
         rto_arm(tp, a->now);
 }
 
+/*
+ * The last cut was a mistake: window and threshold are what they were. What cannot be filled at once is filled by slow start
+ * (RFC 4015 §3.2 step 5), for all that was in flight may have arrived.
+ */
+static void take_back(struct tcb *tp, const struct tcp_ack *a)
+{
+    uint32_t flight = tp->snd_max - seq_max(a->ack, tp->snd_una);
+    tp->cc->event(tp, CC_UNDO, flight);
+    uint32_t most = flight + RTE_MAX(a->acked, tcp_cc_initial_window(tp));
+    if (tp->cwnd > most) {
+        tp->ssthresh = RTE_MAX(tp->ssthresh, tp->cwnd);
+        tp->cwnd = most;
+    }
+    tp->flags &= ~(TF_RECOVERY | TF_RTO_RECOVERY);
+    tp->recover = tp->snd_una;
+    tp->snd_nxt = tp->snd_max;
+    tp->dupacks = 0;
+    tp->rxtshift = 0;
+    default_state(tp)->rexmit_head = false;
+    default_state(tp)->frto = FRTO_OFF;
+    undo_forget(&default_state(tp)->undo);
+    tp->e->tcp->loss.cc.stats.cc_undone++;
+}
+
+/* Do timestamps or DSACK blocks say that the last cut was a mistake? */
+static bool mistaken(struct tcb *tp, const struct tcp_ack *a, bool dsack)
+{
+    struct undo *u = &default_state(tp)->undo;
+    if (loss_params(tp)->eifel && undo_by_timestamp(u, a)) {
+        loss_stats(tp)->eifel_spurious++;
+        return true;
+    }
+    if (dsack && loss_params(tp)->dsack_undo && undo_by_dsack(u, tp, a)) {
+        loss_stats(tp)->dsack_spurious++;
+        return true;
+    }
+    return false;
+}
+
+/* Everything from una on goes again. */
+static void go_back(struct tcb *tp, tcp_seq una, uint32_t cwnd)
+{
+    tp->cwnd = cwnd;
+    tp->snd_nxt = una;
+}
+
+/* Two new segments could leave after this ACK. */
+static bool new_data_ready(const struct tcb *tp, const struct tcp_ack *a)
+{
+    uint32_t sent = tp->snd_max - tp->snd_una;
+    return tp->snd.ready > sent && a->ack + a->wnd - tp->snd_max >= tp->maxseg &&
+           a->wnd > tp->snd_max - a->ack;
+}
+
+/* RFC 5682 §2.1, steps 2 and 3 */
+static void after_timeout(struct tcb *tp, const struct tcp_ack *a, bool duplicate)
+{
+    struct default_state *d = default_state(tp);
+    tcp_seq una = seq_max(a->ack, tp->snd_una);
+    bool second = d->frto == FRTO_NEW_SENT;
+    switch (
+        frto_acked(&d->frto, a->acked > 0, duplicate, seq_geq(a->ack, tp->recover), new_data_ready(tp, a))) {
+    case FRTO_SEND_NEW:
+        tp->cwnd = tp->snd_max - una + 2u * tp->maxseg;
+        break;
+    case FRTO_LOST:
+        go_back(tp, una, (second ? 3u : duplicate ? 1u : 2u) * tp->maxseg);
+        break;
+    case FRTO_SPURIOUS:
+        loss_stats(tp)->frto_spurious++;
+        take_back(tp, a);
+        break;
+    case FRTO_NOTHING:
+        break;
+    }
+}
+
 /* The window opened: probing is over, and what waits goes out. */
 static void window_opened(struct tcb *tp)
 {
@@ -176,194 +298,58 @@ static void window_opened(struct tcb *tp)
     tcb_mark_due(tp);
 }
 
+/* Blocks of the ACK go into the scoreboard. Returns bytes delivered, by the cumulative ACK too. */
+static uint32_t digest_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t *newly_sacked, bool *dsack,
+                            uint32_t *lost_again)
+{
+    uint32_t before = tp->recovery ? tp->recovery->sacked : 0;
+    *newly_sacked = scoreboard_update(tp, a, dsack);
+    if (!tp->recovery)
+        return a->acked;
+    *lost_again = scoreboard_evaluate(tp, a->acked ? a->ack : tp->snd_una);
+    return a->acked + tp->recovery->sacked - before;
+}
+
+/* RFC 3168 §6.1.2, RFC 8257 §3.3 */
+static void digest_ecn(struct tcb *tp, const struct tcp_ack *a)
+{
+    if (tp->cc->feedback && (tp->ecn & TE_ON)) {
+        struct cc_ack c = {.ack = a->ack,
+                           .acked = a->acked,
+                           .marked = a->ece ? a->acked : 0,
+                           .flight = tcb_flight(tp),
+                           .now = a->now};
+        tp->cc->feedback(tp, &c);
+    }
+    if (ecn_congested(tp, a->ack, a->ece)) {
+        tp->cc->event(tp, CC_ECN, tcb_flight(tp));
+        undo_forget(&default_state(tp)->undo);
+    }
+}
+
 static void default_ack(struct tcb *tp, const struct tcp_ack *a)
 {
-    uint32_t newly_sacked = 0;
-    bool dsack;
-    if (tp->recovery || a->n_sack > 0) {
-        newly_sacked = scoreboard_update(tp, a, &dsack);
-        if (tp->recovery)
-            scoreboard_evaluate(tp, a->acked ? a->ack : tp->snd_una);
-    }
+    uint32_t newly_sacked = 0, delivered = a->acked, lost_again = 0;
+    bool dsack = false;
+    if (tp->recovery || a->n_sack > 0)
+        delivered = digest_sack(tp, a, &newly_sacked, &dsack, &lost_again);
     bool duplicate = is_duplicate(tp, a, newly_sacked);
-    if (tp->ecn && ecn_congested(tp, a->ack, a->ece))
-        tp->cc->event(tp, CC_ECN, tcb_flight(tp));
+    if (tp->ecn)
+        digest_ecn(tp, a);
+    if (((tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY)) || dsack) && mistaken(tp, a, dsack))
+        take_back(tp, a);
     if (a->acked > 0)
         new_data_acked(tp, a);
     if (tp->flags & TF_RECOVERY)
-        in_recovery(tp, a, duplicate);
+        in_recovery(tp, a, duplicate, delivered, lost_again);
+    else if (default_state(tp)->frto != FRTO_OFF)
+        after_timeout(tp, a, duplicate);
     else if (duplicate)
-        on_duplicate(tp);
+        on_duplicate(tp, delivered);
     if (tp->recovery && tp->recovery->n == 0 && !(tp->flags & TF_RECOVERY))
         scoreboard_free(tp);
     if (a->wnd > 0)
         window_opened(tp);
-}
-
-/* ---- what to send ---- */
-
-static bool sack_recovery(const struct tcb *tp)
-{
-    return (tp->flags & TF_RECOVERY) && tp->recovery;
-}
-
-static bool send_again(struct tcb *tp, tcp_seq seq, uint32_t len)
-{
-    struct recovery *r = tp->recovery;
-    if (tcp_output_segment(tp, seq, len) < 0)
-        return false;
-    if (r && (tp->flags & TF_RECOVERY)) {
-        stats(tp)->sack_rexmits++;
-        stats(tp)->sack_rexmit_bytes += len;
-        r->pipe += len;
-        r->high_rxt = seq_max(r->high_rxt, seq + len);
-    }
-    return true;
-}
-
-/* The first unacknowledged segment, up to what the peer has. */
-static bool resend_head(struct tcb *tp)
-{
-    const struct recovery *r = tp->recovery;
-    uint32_t len = RTE_MIN((uint32_t)tp->maxseg, tp->snd.ready);
-    state(tp)->rexmit_head = false;
-    if (r && r->n > 0)
-        len = RTE_MIN(len, r->ranges[0].start - tp->snd_una);
-    if (len == 0 && !(tp->flags & TF_SENTFIN))
-        return false;
-    return send_again(tp, tp->snd_una, len);
-}
-
-/* What recovery knows is lost. True: a segment went. */
-static bool resend(struct tcb *tp)
-{
-    tcp_seq seq;
-    uint32_t len;
-    if (state(tp)->rexmit_head)
-        return resend_head(tp);
-    if (!sack_recovery(tp) || tp->recovery->pipe + tp->maxseg > tp->cwnd ||
-        !scoreboard_next(tp, false, &seq, &len))
-        return false;
-    return send_again(tp, seq, len);
-}
-
-/* Bytes that window and cwnd leave for what comes next. */
-static uint32_t usable(const struct tcb *tp)
-{
-    uint32_t out = tp->snd_nxt - tp->snd_una;
-    uint32_t wnd = tp->snd_wnd > out ? tp->snd_wnd - out : 0;
-    uint32_t used = out, cwnd = tp->cwnd;
-    if (tp->recovery && tp->recovery->n > 0)
-        used = tp->recovery->pipe;
-    else if (tp->dupacks > 0 && tp->dupacks < DUP_THRESH && params(tp)->rfc3042)
-        cwnd += tp->dupacks * (uint32_t)tp->maxseg;
-    uint32_t room = cwnd > used ? cwnd - used : 0;
-    return RTE_MIN(wnd, room);
-}
-
-static bool send_new(struct tcb *tp)
-{
-    uint32_t len = tcp_output_new_len(tp, usable(tp));
-    if (len == 0)
-        return false;
-    bool fresh = tp->snd_nxt == tp->snd_max;
-    tcp_seq before = tp->snd_nxt;
-    if (tcp_output_segment(tp, before, len) < 0)
-        return false;
-    if (tp->recovery)
-        tp->recovery->pipe += tp->snd_nxt - before;
-    if (fresh && tp->dupacks > 0 && tp->dupacks < DUP_THRESH)
-        stats(tp)->limited_transmits++;
-    return true;
-}
-
-/* RFC 6675 NextSeg rule 4: once in a recovery the tail goes again, so that its loss doesn't wait for the timer. */
-static bool rescue_tail(struct tcb *tp)
-{
-    struct recovery *r = tp->recovery;
-    tcp_seq top = scoreboard_highest(r), end = seq_min(tp->snd_max, tp->snd_una + tp->snd.ready);
-    if (r->rescued || seq_geq(top, end))
-        return false;
-    tcp_seq seq = end - top > tp->maxseg ? end - tp->maxseg : top;
-    if (tcp_output_segment(tp, seq, end - seq) < 0)
-        return false;
-    r->rescued = true;
-    r->rescue = end;
-    r->pipe += end - seq;
-    stats(tp)->sack_rescues++;
-    return true;
-}
-
-/* Rules 3 and 4, when there is nothing new to send: first a hole that is not known to be lost. */
-static bool rescue(struct tcb *tp)
-{
-    struct recovery *r = tp->recovery;
-    tcp_seq seq;
-    uint32_t len;
-    if (!sack_recovery(tp) || r->n == 0 || r->pipe + tp->maxseg > tp->cwnd || tp->snd_nxt != tp->snd_max)
-        return false;
-    if (scoreboard_next(tp, true, &seq, &len))
-        return send_again(tp, seq, len);
-    return rescue_tail(tp);
-}
-
-/* RFC 5681 §4.1 */
-static void restart_after_idle(struct tcb *tp)
-{
-    if (tp->snd_una != tp->snd_max || !tp->last_snd || !params(tp)->idle_restart)
-        return;
-    uint64_t idle = tp->e->now - tp->last_snd;
-    if (idle > tp->rto && idle > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
-        tp->cc->event(tp, CC_IDLE, 0);
-        stats(tp)->idle_restarts++;
-    }
-}
-
-/* The peer's window is closed, over data that was never sent or over what waits to be sent again: ask, but don't push. */
-static void probe_if_closed(struct tcb *tp)
-{
-    bool waiting = tp->snd_nxt == tp->snd_una && tp->snd.ready > 0;
-    if (!waiting || tcp_timer_armed(tp, TT_PERSIST))
-        return;
-    if (tp->snd_wnd == 0)
-        tcp_timer_stop(tp, TT_REXMT);
-    else if (tp->snd_una != tp->snd_max || tcp_output_new_len(tp, UINT32_MAX) == 0)
-        return; /* held back by Nagle or cork, not by the peer */
-    if (!tcp_timer_armed(tp, TT_REXMT))
-        persist_arm(tp, tp->e->now);
-}
-
-/* Everything there is has left, no FIN and no recovery is on. */
-static bool all_sent(const struct tcb *tp)
-{
-    return tp->snd_nxt == tp->snd_una + tp->snd.bytes && tp->snd_nxt == tp->snd_max &&
-           !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY | TF_FIN_QUEUED | TF_ACKNOW));
-}
-
-static void default_output(struct tcb *tp)
-{
-    uint32_t budget = params(tp)->output_burst_segs;
-    if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
-        restart_after_idle(tp);
-    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
-        if (all_sent(tp))
-            return; /* and with it the ACK; the usual case */
-        budget--;
-    }
-    if (budget == 0) {
-        stats(tp)->burst_limited++;
-        tcb_mark_due(tp); /* others first */
-    }
-    if (tcp_output_fin_due(tp))
-        tcp_output_segment(tp, tp->snd_nxt, 0);
-    if (tcp_output_ack_due(tp))
-        tcp_output_ack(tp);
-    probe_if_closed(tp);
-}
-
-static void default_sent(struct tcb *tp, const struct tcp_sent *s)
-{
-    rtt_sent(tp, s);
 }
 
 /* ---- what a timer means ---- */
@@ -373,31 +359,38 @@ static void syn_timeout(struct tcb *tp, uint64_t now)
     if (!rto_timeout(tp, now))
         return;
     /* Some middleboxes drop SYNs with options they don't know. */
-    if (tp->state == TCPS_SYN_SENT && tp->rexmits == 3 && params(tp)->rexmit_drop_options)
+    if (tp->state == TCPS_SYN_SENT && tp->rexmits == 3 && loss_params(tp)->rexmit_drop_options)
         tp->flags &= ~(TF_REQ_SCALE | TF_REQ_TSTMP | TF_SACK_PERMIT);
-    stats(tp)->syn_rexmits++;
+    loss_stats(tp)->syn_rexmits++;
     rto_arm(tp, now);
     tcp_output_syn(tp);
 }
 
 static void data_timeout(struct tcb *tp, uint64_t now)
 {
+    struct default_state *d = default_state(tp);
     uint32_t flight = tcb_flight(tp);
     bool first = tp->rexmits == 0;
+    /* RFC 5682 §2.1 step 1: not while an earlier retransmission is still on its way. */
+    bool find_out = loss_params(tp)->frto && first && !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY)) &&
+                    !tp->recovery && tp->snd_nxt == tp->snd_max && flight > tp->maxseg;
     if (!rto_timeout(tp, now))
         return;
     tp->flags &= ~TF_RECOVERY;
     tp->flags |= TF_RTO_RECOVERY;
     scoreboard_free(tp); /* the peer may have reneged (RFC 2018 §8) */
-    if (first)
+    if (first) {
         tp->cc->event(tp, CC_LOSS_RTO, flight);
-    else
-        tp->cwnd = tp->maxseg;
+        undo_begin(&d->undo, tp);
+    }
     ecn_reduced(tp);
     tp->recover = tp->snd_max;
-    tp->snd_nxt = tp->snd_una;
     tp->dupacks = 0;
-    state(tp)->rexmit_head = false;
+    d->frto = find_out ? FRTO_HEAD_SENT : FRTO_OFF;
+    d->rexmit_head = find_out;
+    tp->cwnd = tp->maxseg;
+    if (!find_out)
+        tp->snd_nxt = tp->snd_una;
     rto_arm(tp, now);
     tcb_mark_due(tp);
 }

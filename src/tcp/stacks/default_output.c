@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the default stack sends: what recovery asks for first (RFC 6675 NextSeg), then new data as window and cwnd allow.
+#include <rte_common.h>
+#include "tcp/loss/rto.h"
+#include "tcp/loss/scoreboard.h"
+#include "tcp/output.h"
+#include "tcp/stacks/default.h"
+
+static bool sack_recovery(const struct tcb *tp)
+{
+    return (tp->flags & TF_RECOVERY) && tp->recovery;
+}
+
+static bool send_again(struct tcb *tp, tcp_seq seq, uint32_t len)
+{
+    if (tcp_output_segment(tp, seq, len) < 0)
+        return false;
+    if (tp->recovery && (tp->flags & TF_RECOVERY))
+        scoreboard_sent_again(tp, seq, len);
+    return true;
+}
+
+/* The first unacknowledged segment, up to what the peer has. */
+static bool resend_head(struct tcb *tp)
+{
+    const struct recovery *r = tp->recovery;
+    uint32_t len = RTE_MIN((uint32_t)tp->maxseg, tp->snd.ready);
+    default_state(tp)->rexmit_head = false;
+    if (r && r->n > 0)
+        len = RTE_MIN(len, r->ranges[0].start - tp->snd_una);
+    if (len == 0 && !(tp->flags & TF_SENTFIN))
+        return false;
+    return send_again(tp, tp->snd_una, len);
+}
+
+/* What recovery knows is lost. True: a segment went. */
+static bool resend(struct tcb *tp)
+{
+    tcp_seq seq;
+    uint32_t len;
+    if (default_state(tp)->rexmit_head)
+        return resend_head(tp);
+    if (!sack_recovery(tp) || tp->recovery->pipe + tp->maxseg > tp->cwnd ||
+        !scoreboard_next(tp, false, &seq, &len))
+        return false;
+    return send_again(tp, seq, len);
+}
+
+/* Bytes that window and cwnd leave for what comes next. */
+static uint32_t usable(const struct tcb *tp)
+{
+    uint32_t out = tp->snd_nxt - tp->snd_una;
+    uint32_t wnd = tp->snd_wnd > out ? tp->snd_wnd - out : 0;
+    uint32_t used = out, cwnd = tp->cwnd;
+    if (tp->recovery && tp->recovery->n > 0)
+        used = tp->recovery->pipe;
+    else if (tp->dupacks > 0 && tp->dupacks < DUP_THRESH && loss_params(tp)->rfc3042)
+        cwnd += tp->dupacks * (uint32_t)tp->maxseg;
+    uint32_t room = cwnd > used ? cwnd - used : 0;
+    return RTE_MIN(wnd, room);
+}
+
+static bool send_new(struct tcb *tp)
+{
+    uint32_t len = tcp_output_new_len(tp, usable(tp));
+    if (len == 0)
+        return false;
+    bool fresh = tp->snd_nxt == tp->snd_max;
+    tcp_seq before = tp->snd_nxt;
+    if (tcp_output_segment(tp, before, len) < 0)
+        return false;
+    if (tp->recovery)
+        tp->recovery->pipe += tp->snd_nxt - before;
+    if (fresh && tp->dupacks > 0 && tp->dupacks < DUP_THRESH)
+        loss_stats(tp)->limited_transmits++;
+    return true;
+}
+
+/* RFC 6675 NextSeg rule 4: once in a recovery the tail goes again, so that its loss doesn't wait for the timer. */
+static bool rescue_tail(struct tcb *tp)
+{
+    struct recovery *r = tp->recovery;
+    tcp_seq top = scoreboard_highest(r), end = seq_min(tp->snd_max, tp->snd_una + tp->snd.ready);
+    if (r->rescued || seq_geq(top, end))
+        return false;
+    tcp_seq seq = end - top > tp->maxseg ? end - tp->maxseg : top;
+    if (tcp_output_segment(tp, seq, end - seq) < 0)
+        return false;
+    r->rescued = true;
+    r->rescue = end;
+    r->pipe += end - seq;
+    loss_stats(tp)->sack_rescues++;
+    return true;
+}
+
+/* Rules 3 and 4, when there is nothing new to send: first a hole that is not known to be lost. */
+static bool rescue(struct tcb *tp)
+{
+    struct recovery *r = tp->recovery;
+    tcp_seq seq;
+    uint32_t len;
+    if (!sack_recovery(tp) || r->n == 0 || r->pipe + tp->maxseg > tp->cwnd || tp->snd_nxt != tp->snd_max)
+        return false;
+    if (scoreboard_next(tp, true, &seq, &len))
+        return send_again(tp, seq, len);
+    return rescue_tail(tp);
+}
+
+/* RFC 5681 §4.1 */
+static void restart_after_idle(struct tcb *tp)
+{
+    if (tp->snd_una != tp->snd_max || !tp->last_snd || !loss_params(tp)->idle_restart)
+        return;
+    uint64_t idle = tp->e->now - tp->last_snd;
+    if (idle > tp->rto && idle > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
+        tp->cc->event(tp, CC_IDLE, 0);
+        loss_stats(tp)->idle_restarts++;
+    }
+}
+
+/* The peer's window is closed, over data that was never sent or over what waits to be sent again: ask, but don't push. */
+static void probe_if_closed(struct tcb *tp)
+{
+    bool waiting = tp->snd_nxt == tp->snd_una && tp->snd.ready > 0;
+    if (!waiting || tcp_timer_armed(tp, TT_PERSIST))
+        return;
+    if (tp->snd_wnd == 0)
+        tcp_timer_stop(tp, TT_REXMT);
+    else if (tp->snd_una != tp->snd_max || tcp_output_new_len(tp, UINT32_MAX) == 0)
+        return; /* held back by Nagle or cork, not by the peer */
+    if (!tcp_timer_armed(tp, TT_REXMT))
+        persist_arm(tp, tp->e->now);
+}
+
+/* Everything there is has left, no FIN and no recovery is on. */
+static bool all_sent(const struct tcb *tp)
+{
+    return tp->snd_nxt == tp->snd_una + tp->snd.bytes && tp->snd_nxt == tp->snd_max &&
+           !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY | TF_FIN_QUEUED | TF_ACKNOW));
+}
+
+void default_output(struct tcb *tp)
+{
+    uint32_t budget = loss_params(tp)->output_burst_segs;
+    if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
+        restart_after_idle(tp);
+    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
+        if (all_sent(tp))
+            return; /* and with it the ACK; the usual case */
+        budget--;
+    }
+    if (budget == 0) {
+        loss_stats(tp)->burst_limited++;
+        tcb_mark_due(tp); /* others first */
+    }
+    if (tcp_output_fin_due(tp))
+        tcp_output_segment(tp, tp->snd_nxt, 0);
+    if (tcp_output_ack_due(tp))
+        tcp_output_ack(tp);
+    probe_if_closed(tp);
+}
+
+/* More than one sample of a round is wanted (hystart.h), and a window is there to take them from. */
+static bool round_is_timed(const struct tcb *tp)
+{
+    return tcb_flight(tp) > 2 * RTT_RING * (uint32_t)tp->maxseg && tp->cwnd < tp->ssthresh;
+}
+
+void default_sent(struct tcb *tp, const struct tcp_sent *s)
+{
+    struct default_state *d = default_state(tp);
+    rtt_sent(tp, s);
+    if (s->rexmit) {
+        rtt_ring_clear(&d->timed);
+        undo_sent(&d->undo, tp, s);
+    } else if (round_is_timed(tp)) {
+        rtt_ring_sent(&d->timed, s);
+    }
+    if (tp->flags & TF_RECOVERY)
+        prr_sent(&d->prr, s->len);
+}
