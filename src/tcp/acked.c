@@ -53,6 +53,7 @@ static void describe(struct tcb *tp, const struct tcp_segment *s, uint32_t wnd, 
     a->ece = s->flags & RTE_TCP_ECE_FLAG;
     a->cwr = s->flags & RTE_TCP_CWR_FLAG;
     a->ce = (segment_info(s)->tos & 3) == 3;
+    a->marks = s->marks;
     a->n_sack = tp->flags & TF_SACK_PERMIT ? s->opt.n_sack : 0;
     if (a->n_sack > 0)
         memcpy(a->sack, s->opt.sack, a->n_sack * sizeof(a->sack[0]));

@@ -31,7 +31,9 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
         len = win;
     uint32_t full = tp->maxseg;
     if (len > full) {
-        uint32_t tso = tp->path.netif ? netif_tso_max(tp->path.netif) : 0;
+        /* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
+        bool whole = tp->path.netif && !(tp->ecn & TE_ACCURATE);
+        uint32_t tso = whole ? netif_tso_max(tp->path.netif) : 0;
         uint32_t most = tso > full ? tso - tso % full : full;
         return len > most ? most : len - len % full;
     }

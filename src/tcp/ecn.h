@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Explicit Congestion Notification (RFC 3168): negotiation, marks of what is sent, echoes of what was received. What a congestion
-// mark does to the window is the stack's business.
+// Explicit Congestion Notification (RFC 3168), and its accurate form (AccECN, RFC 9768, by the header's ACE field alone as FreeBSD does
+// it): negotiation, marks of what is sent, echoes of what was received. What a mark does to the window is the stack's business.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,13 +8,15 @@
 #include "tcp/tcb.h"
 
 struct tcp_layer;
+struct tcp_segment;
 
 /* The field of the IP header. */
 enum ecn_field { ECN_NOT_ECT, ECN_ECT1, ECN_ECT0, ECN_CE };
 
 /* The ECN flags of a TCP header as one number (RFC 9768 §3.2 calls it the ACE field). */
 enum { ACE_ECE = 1, ACE_CWR = 2, ACE_AE = 4 };
-#define ACE_SETUP (ACE_CWR | ACE_ECE) /* ECN-setup SYN (RFC 3168 §6.1.1) */
+#define ACE_SETUP    (ACE_CWR | ACE_ECE)          /* ECN-setup SYN (RFC 3168 §6.1.1) */
+#define ACE_ACCURATE (ACE_AE | ACE_CWR | ACE_ECE) /* AccECN SYN (RFC 9768 §3.1.1) */
 
 static inline uint8_t tcp_ace(const struct rte_tcp_hdr *th)
 {
@@ -28,11 +30,16 @@ static inline void tcp_ace_set(struct rte_tcp_hdr *th, uint8_t ace)
 
 /* tcb->ecn; 0: no ECN. */
 enum tcb_ecn {
-    TE_ASKED = 0x1,    /* our SYN offered it, and no SYN went without since */
-    TE_ON = 0x2,       /* both ends agreed (RFC 3168) */
-    TE_SEND_ECE = 0x4, /* CE arrived: every ACK says so until the peer's CWR */
-    TE_SEND_CWR = 0x8, /* the window was cut: the next new data says so */
-    TE_REDUCED = 0x10, /* a mark cut the window; until snd_una passes ecn_recover another does not */
+    TE_ASKED = 0x1,     /* our SYN offered it, and no SYN went without since */
+    TE_ON = 0x2,        /* both ends agreed (RFC 3168) */
+    TE_SEND_ECE = 0x4,  /* CE arrived: every ACK says so until the peer's CWR */
+    TE_SEND_CWR = 0x8,  /* the window was cut: the next new data says so */
+    TE_REDUCED = 0x10,  /* a mark cut the window; until snd_una passes ecn_recover another does not */
+    TE_CE = 0x20,       /* the last segment was marked (RFC 8257 §3.2: DCTCP.CE) */
+    TE_ACCURATE = 0x40, /* AccECN: ACE is a counter of marked segments; SEND_ECE and SEND_CWR are not used */
+    TE_ACE_TELL = 0x80, /* the next segment tells how the SYN-ACK arrived, in ace_rcv (RFC 9768 §3.2.2.1) */
+    TE_ACE_AWAIT = 0x100,  /* the peer's first segment will tell how our SYN-ACK arrived */
+    TE_ACE_ZEROED = 0x200, /* somebody clears the ACE field: we send no ECT (§3.2.2.4) */
 };
 
 struct ecn_params {
@@ -42,6 +49,7 @@ struct ecn_params {
 
 struct ecn_stats { /* net.inet.tcp.stats.ecn_*: FreeBSD's tcpstat names */
     uint64_t ecn_rcvce, ecn_rcvect0, ecn_rcvect1, ecn_sndect0, ecn_sndect1, ecn_shs, ecn_rcwnd;
+    uint64_t ace_nect, ace_ect1, ace_ect0, ace_ce, ace_zeroed, ace_marks;
 };
 
 struct tcp_ecn {
@@ -57,8 +65,8 @@ void tcp_ecn_destroy(struct tcp_layer *t);
  * Passive opening. What a listener answers to a SYN is decided once, from flags alone, and kept (a byte) with the half-open
  * connection: ecn_answer(); each SYN-ACK carries ecn_synack_flags() of it; ecn_accepted() hands it to the connection.
  */
-enum ecn_answer { ECN_REFUSED, ECN_CLASSIC };
-enum ecn_answer ecn_answer(const struct tcp_layer *t, uint8_t syn_ace);
+enum ecn_answer { ECN_REFUSED, ECN_CLASSIC, ECN_ACCURATE /* + enum ecn_field of the SYN */ };
+enum ecn_answer ecn_answer(const struct tcp_layer *t, uint8_t syn_ace, enum ecn_field field);
 /* The ACE bits of a SYN-ACK; resent: how often it was sent before. Beyond maxretries it goes without (RFC 3168 §6.1.1.1), and *answer is
  * then ECN_REFUSED for good. */
 uint8_t ecn_synack_flags(struct tcp_layer *t, uint8_t *answer, unsigned resent);
@@ -67,14 +75,15 @@ void ecn_accepted(struct tcb *tp, enum ecn_answer answer);
 /* Active opening: the ACE bits of our SYN; a repeated one goes without from maxretries on. */
 uint8_t ecn_syn_flags(struct tcb *tp);
 /* The SYN-ACK of an active opening has come. */
-void ecn_synack_received(struct tcb *tp, uint8_t ace);
+void ecn_synack_received(struct tcb *tp, uint8_t ace, enum ecn_field field);
 /* Simultaneous opening: the SYN that crossed ours. */
-void ecn_syn_received(struct tcb *tp, uint8_t ace);
+void ecn_syn_received(struct tcb *tp, uint8_t ace, enum ecn_field field);
 /* The ACE bits of the SYN-ACK of a connection in SYN_RECEIVED. */
 uint8_t ecn_own_synack_flags(struct tcb *tp);
 
-/* A segment of a connection was accepted (its window checked: RFC 3168 §6.1.5). Only called when tp->ecn or field is not 0. */
-void ecn_input(struct tcb *tp, uint8_t ace, enum ecn_field field);
+/* A segment of a connection was accepted (its window checked: RFC 3168 §6.1.5). Only called when tp->ecn or field is not 0. With AccECN it
+ * sets s->marks and makes s->flags say ECE when there are any. */
+void ecn_input(struct tcb *tp, struct tcp_segment *s, enum ecn_field field);
 /* Does the ECE of an ACK ask for a smaller window now? Once for a window of data (RFC 3168 §6.1.2): the caller answers with a
  * cut by its congestion control. */
 bool ecn_congested(struct tcb *tp, tcp_seq ack, bool ece);

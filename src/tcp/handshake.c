@@ -117,11 +117,11 @@ bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s)
     tp->last_rcv = tp->e->now;
     tcp_take_syn(tp, s);
     if (!ack) {
-        ecn_syn_received(tp, tcp_ace(s->th));
+        ecn_syn_received(tp, tcp_ace(s->th), segment_info(s)->tos & 3);
         simultaneous_open(tp, s);
         return false;
     }
-    ecn_synack_received(tp, tcp_ace(s->th));
+    ecn_synack_received(tp, tcp_ace(s->th), segment_info(s)->tos & 3);
     syn_acked(tp, s);
     if (!syn_text(tp, s))
         return false;

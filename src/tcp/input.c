@@ -76,6 +76,7 @@ static void segment_parse(struct tcp_stats *st, struct rte_mbuf *m, struct tcp_s
     s->skip = hlen;
     s->len = m->pkt_len - hlen;
     s->predicted = false;
+    s->marks = 0;
     tcp_options_parse(&s->opt, (const uint8_t *)(th + 1), hlen - TCP_HEADER, s->flags & RTE_TCP_SYN_FLAG);
     st->rcvbadopt += (s->opt.seen & TOF_BAD) != 0;
     st->rcvurg += (s->flags & RTE_TCP_URG_FLAG) != 0;
@@ -125,7 +126,7 @@ static void segment_synchronized(struct tcb *tp, struct tcp_segment *s)
     timestamp_update(tp, s);
     enum ecn_field field = segment_info(s)->tos & 3;
     if (tp->ecn | field)
-        ecn_input(tp, tcp_ace(s->th), field);
+        ecn_input(tp, s, field);
     if (!(s->flags & RTE_TCP_ACK_FLAG)) {
         st->rcvnoack++;
         return;

@@ -266,7 +266,7 @@ static void repeated(struct half_open *h, const struct tcp_segment *s)
     else
         h->flags &= (uint8_t)~SCF_STAMPS;
     if (h->ecn != ECN_REFUSED) /* the peer may have fallen back (RFC 3168 §6.1.1.1) */
-        h->ecn = (uint8_t)ecn_answer(h->e->tcp, tcp_ace(s->th));
+        h->ecn = (uint8_t)ecn_answer(h->e->tcp, tcp_ace(s->th), segment_info(s)->tos & 3);
     h->flags |= SCF_RESENT;
     h->rxmits = 1;
     synack_send(h);
@@ -296,7 +296,7 @@ void syncache_syn(struct tcb *listener, const struct tcp_segment *s)
     } else {
         entry_options(h, s);
         if (!cookie && !(h->flags & SCF_NOOPT)) /* a cookie has no room for it */
-            h->ecn = (uint8_t)ecn_answer(t, tcp_ace(s->th));
+            h->ecn = (uint8_t)ecn_answer(t, tcp_ace(s->th), segment_info(s)->tos & 3);
         choose_iss(h, cookie);
         h->rxmits = 1;
         sent = synack_send(h) == 0;

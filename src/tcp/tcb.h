@@ -112,6 +112,8 @@ struct tcb {
     uint32_t cwnd, ssthresh; /* bytes; written by cc and stack */
     uint32_t segs_unacked;   /* full segments received since the last ACK left */
     uint16_t ecn;            /* enum tcb_ecn of ecn.h; 0 = no ECN */
+    uint8_t ace_rcv,
+        ace_snd; /* AccECN: marked segments received, and sent ones the peer saw marked; modulo 8 on the wire */
     const struct tcp_stack *stack;
     const struct tcp_cc *cc;
     struct due due;     /* output pass of this turn */
@@ -140,6 +142,7 @@ struct tcb {
     /* Set up once or rarely. */
     tcp_seq iss, irs;
     tcp_seq recover;         /* snd_max when recovery began (RFC 6582, RFC 6675) */
+    uint8_t ace_unsaid;      /* marked segments since the last ACK left */
     tcp_seq ecn_recover;     /* TE_REDUCED lasts until snd_una reaches it */
     tcp_seq snd_up, fin_seq; /* sequence number of the peer's FIN once seen in order */
     tcp_seq snd_sml;         /* end of the last small segment sent (Minshall's Nagle) */

@@ -75,9 +75,9 @@ uint32_t cc_slow_start(const struct tcb *tp, uint32_t acked)
 {
     const struct loss_params *p = &tp->e->tcp->loss.params;
     uint32_t segments = tp->flags & TF_RTO_RECOVERY ? 1 : p->abc_l_var; /* RFC 3465 §2.3 */
-    if (!p->rfc3465)
-        return tp->maxseg;
-    return RTE_MIN(acked, segments * tp->maxseg);
+    uint32_t most = p->rfc3465 ? RTE_MIN(acked, segments * tp->maxseg) : tp->maxseg;
+    uint32_t left = tp->ssthresh - tp->cwnd;
+    return RTE_MIN(most, left);
 }
 
 uint32_t cc_cut(const struct tcb *tp, uint32_t flight, uint32_t percent)

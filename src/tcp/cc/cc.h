@@ -33,7 +33,7 @@ extern const struct tcp_cc tcp_cc_newreno, tcp_cc_cubic, tcp_cc_dctcp;
 struct cc_params *cc_params(const struct tcb *tp);
 struct cc_stats *cc_stats(const struct tcb *tp);
 /* Bytes that an ACK may add in slow start (RFC 3465): L = abc_l_var segments, one after a timeout. */
-uint32_t cc_slow_start(const struct tcb *tp, uint32_t acked);
+uint32_t cc_slow_start(const struct tcb *tp, uint32_t acked); /* not beyond ssthresh */
 /* percent of flight, two segments at least (RFC 5681 equation 4). */
 uint32_t cc_cut(const struct tcb *tp, uint32_t flight, uint32_t percent);
 /* After an idle time (RFC 5681 §4.1): cwnd is the initial window at most; ssthresh remembers three quarters of it (RFC 2861 §2). */

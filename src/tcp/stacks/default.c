@@ -64,6 +64,15 @@ static void cut_for_loss(struct tcb *tp, uint32_t flight)
     ecn_reduced(tp);
 }
 
+/* RFC 9937: what this ACK delivered lets out. */
+static void reduce_rate(struct tcb *tp, uint32_t delivered, bool safe)
+{
+    const struct loss_params *p = loss_params(tp);
+    if (p->do_prr && delivered > 0)
+        tp->cwnd = prr_acked(&default_state(tp)->prr, delivered, tp->recovery->pipe, tp->ssthresh, tp->maxseg,
+                             safe, p->do_prr_conservative);
+}
+
 static void enter_recovery(struct tcb *tp, uint32_t delivered)
 {
     struct default_state *d = default_state(tp);
@@ -75,6 +84,7 @@ static void enter_recovery(struct tcb *tp, uint32_t delivered)
         loss_stats(tp)->sack_recovery_episode++;
         prr_begin(&d->prr, flight - tp->recovery->sacked + delivered);
         scoreboard_recovery_begins(tp);
+        reduce_rate(tp, delivered, false);
     } else {
         loss_stats(tp)->fast_recoveries++;
         tp->cwnd = tp->ssthresh + DUP_THRESH * (uint32_t)tp->maxseg;
@@ -115,7 +125,6 @@ static void in_newreno_recovery(struct tcb *tp, const struct tcp_ack *a, bool du
 /* RFC 6675 step B and C; the window by RFC 9937. lost_again: bytes of retransmissions found lost. */
 static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t delivered, uint32_t lost_again)
 {
-    const struct loss_params *p = loss_params(tp);
     struct default_state *d = default_state(tp);
     uint32_t pipe = tp->recovery->pipe;
     if (lost_again > 0) {
@@ -125,9 +134,7 @@ static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t d
             prr_begin(&d->prr, pipe + delivered);
         }
     }
-    if (p->do_prr && delivered > 0)
-        tp->cwnd = prr_acked(&d->prr, delivered, pipe, tp->ssthresh, tp->maxseg, a->acked > 0 && !lost_again,
-                             p->do_prr_conservative);
+    reduce_rate(tp, delivered, a->acked > 0 && !lost_again);
 }
 
 static void in_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate, uint32_t delivered,
@@ -310,13 +317,22 @@ static uint32_t digest_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t *n
     return a->acked + tp->recovery->sacked - before;
 }
 
+/* Bytes that the peer saw marked: AccECN counts segments, else ECE stands for all of the ACK. */
+static uint32_t marked_bytes(const struct tcb *tp, const struct tcp_ack *a)
+{
+    if (!a->ece)
+        return 0;
+    uint32_t told = a->marks * (uint32_t)tp->maxseg;
+    return (tp->ecn & TE_ACCURATE) && told < a->acked ? told : a->acked;
+}
+
 /* RFC 3168 §6.1.2, RFC 8257 §3.3 */
 static void digest_ecn(struct tcb *tp, const struct tcp_ack *a)
 {
     if (tp->cc->feedback && (tp->ecn & TE_ON)) {
         struct cc_ack c = {.ack = a->ack,
                            .acked = a->acked,
-                           .marked = a->ece ? a->acked : 0,
+                           .marked = marked_bytes(tp, a),
                            .flight = tcb_flight(tp),
                            .now = a->now};
         tp->cc->feedback(tp, &c);
