@@ -11,6 +11,43 @@ static void conn_deadline(struct conn *c, unsigned seconds)
     c->deadline = leat_now() + seconds * NS_PER_SECOND;
 }
 
+/* ---- plain TCP ---- */
+
+static bool plain_open(struct conn *c)
+{
+    return true;
+}
+
+static ssize_t plain_read(struct conn *c, void *buf, size_t len)
+{
+    return leat_read(c->fd, buf, len);
+}
+
+static ssize_t plain_send(struct conn *c, const void *buf, size_t len, bool more)
+{
+    return leat_send(c->fd, buf, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
+static int plain_sendfile(struct conn *c, int file, off_t offset, size_t len, off_t *sent)
+{
+    return leat_sendfile(file, c->fd, offset, len, NULL, sent, 0);
+}
+
+static void plain_nothing(struct conn *c)
+{
+}
+
+const struct transport transport_plain = {
+    .open = plain_open,
+    .read = plain_read,
+    .send = plain_send,
+    .sendfile = plain_sendfile,
+    .finish = plain_nothing,
+    .close = plain_nothing,
+};
+
+/* ---- a connection ---- */
+
 void conn_open(struct server *s, int fd, const struct sockaddr *addr)
 {
     struct conn *c = malloc(sizeof(*c));
@@ -23,7 +60,8 @@ void conn_open(struct server *s, int fd, const struct sockaddr *addr)
     memset(c, 0, offsetof(struct conn, in));
     c->s = s;
     c->fd = fd;
-    c->state = CONN_READING;
+    c->io = s->opt->transport ? s->opt->transport : &transport_plain;
+    c->state = c->io->handshake ? CONN_HANDSHAKE : CONN_READING;
     c->res.file = -1;
     const void *ip = addr->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)addr)->sin_addr
                                                 : &((const struct sockaddr_in6 *)addr)->sin6_addr;
@@ -31,14 +69,17 @@ void conn_open(struct server *s, int fd, const struct sockaddr *addr)
     http_parser_init(&c->parser, HTTP_REQUEST);
     c->parser.data = c;
     request_reset(&c->req);
-    conn_deadline(c, s->opt->idle_s);
+    conn_deadline(c, c->io->handshake ? s->opt->request_s : s->opt->idle_s);
     TAILQ_INSERT_TAIL(&s->conns, c, link);
     s->n_conns++;
+    if (!c->io->open(c))
+        conn_close(c);
 }
 
 void conn_close(struct conn *c)
 {
     response_clear(&c->res);
+    c->io->close(c);
     TAILQ_REMOVE(&c->s->conns, c, link);
     c->s->n_conns--;
     leat_close(c->fd);
@@ -50,7 +91,7 @@ static void tell_to_go_on(struct conn *c)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     c->req.wants_continue = false;
-    leat_send(c->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL);
+    c->io->send(c, go_on, sizeof(go_on) - 1, false);
 }
 
 /* Feeds the parser what is there. True: a request is complete or wrong, and the response is ready to go. */
@@ -93,7 +134,7 @@ static bool conn_parse(struct conn *c)
 static int conn_read(struct conn *c)
 {
     c->in_used = c->in_len = 0;
-    ssize_t n = leat_read(c->fd, c->in, sizeof(c->in));
+    ssize_t n = c->io->read(c, c->in, sizeof(c->in));
     if (n > 0) {
         c->in_len = (uint32_t)n;
         return 1;
@@ -111,7 +152,7 @@ static bool may_go_on(struct conn *c)
 static int send_bytes(struct conn *c, const char *data, size_t len, size_t done, bool more)
 {
     while (done < len) {
-        ssize_t n = leat_send(c->fd, data + done, len - done, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        ssize_t n = c->io->send(c, data + done, len - done, more);
         if (n < 0)
             return may_go_on(c) ? 0 : -1;
         c->res.sent += n;
@@ -134,7 +175,7 @@ static int conn_send(struct conn *c)
         off_t done = r->sent - (off_t)r->head_len, n = 0;
         if (done == r->length)
             break;
-        int err = leat_sendfile(r->file, c->fd, r->offset + done, (size_t)(r->length - done), NULL, &n, 0);
+        int err = c->io->sendfile(c, r->file, r->offset + done, (size_t)(r->length - done), &n);
         r->sent += n;
         if (err < 0)
             got = may_go_on(c) ? 0 : -1;
@@ -154,6 +195,7 @@ static void conn_next(struct conn *c)
     c->requests++;
     if (close) {
         /* RFC 9112 §9.6: a half close, then what the peer still sends is read, lest a RST overtakes the response. */
+        c->io->finish(c);
         leat_shutdown(c->fd, SHUT_WR);
         c->state = CONN_CLOSING;
         conn_deadline(c, 2);
@@ -165,10 +207,28 @@ static void conn_next(struct conn *c)
     conn_deadline(c, c->s->opt->idle_s);
 }
 
+/* 1: over to requests; 0: waits; -1: failed. */
+static int conn_handshake(struct conn *c)
+{
+    int got = c->io->handshake(c);
+    if (got == 1) {
+        c->state = CONN_READING;
+        conn_deadline(c, c->s->opt->idle_s);
+    }
+    return got;
+}
+
 void conn_run(struct conn *c)
 {
     c->starved = false;
     for (;;) {
+        if (c->state == CONN_HANDSHAKE) {
+            int got = conn_handshake(c);
+            if (got < 0)
+                break;
+            if (got == 0)
+                return;
+        }
         if (c->state == CONN_SENDING) {
             off_t before = c->res.sent;
             int got = conn_send(c);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "httpd.h"
+#include "tls.h"
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <leat/sysctl.h>
 
 static struct options options = {
     .root = ".",
     .index = "index.html",
-    .port = 80,
+    .ktls = true,
     .idle_s = 15,
     .request_s = 10,
     .send_s = 60,
@@ -21,13 +23,17 @@ static struct options options = {
     .max_requests = 100000,
 };
 static __thread struct server *server; /* of this engine */
+static const char *cert, *key;         /* of --tls */
 static volatile sig_atomic_t stop_wanted;
 static atomic_uint engines_running;
 
 static const char usage_text[] =
     "usage: httpd [--conf FILE] [--set NAME=VALUE]... [-- EAL-OPTION...] -- [OPTION...]\n"
     "  --root DIR          folder to serve (.)\n"
-    "  --port N            TCP port (80)\n"
+    "  --port N            TCP port (80; with --tls 443)\n"
+    "  --tls CERT KEY      HTTPS, TLS 1.2 and 1.3: files of the certificate chain and of the private key, "
+    "PEM\n"
+    "  --no-ktls           libssl makes the records, not the stack\n"
     "  --index NAME        file served for a folder (index.html)\n"
     "  --listing           list folders that have no index file (403 otherwise)\n"
     "  --access-log FILE   combined log format; - is standard output\n"
@@ -69,6 +75,8 @@ static const struct option long_options[] = {
     {"max-body", required_argument, NULL, 'B'},
     {"max-conns", required_argument, NULL, 'C'},
     {"max-requests", required_argument, NULL, 'Q'},
+    {"tls", required_argument, NULL, 'T'},
+    {"no-ktls", no_argument, NULL, 'K'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -85,6 +93,13 @@ static void options_parse(int argc, char **argv)
             break;
         case 'p':
             options.port = (uint16_t)number(name, optarg, 1, 65535);
+            break;
+        case 'T':
+            cert = optarg;
+            key = optind < argc ? argv[optind++] : NULL;
+            break;
+        case 'K':
+            options.ktls = false;
             break;
         case 'i':
             options.index = optarg;
@@ -124,14 +139,30 @@ static void options_parse(int argc, char **argv)
             exit(c == 'h' ? 0 : 2);
         }
     }
+    if (cert && !key) {
+        fprintf(stderr, "httpd: --tls: expected two files, certificate chain and key\n");
+        exit(2);
+    }
+    if (!options.port)
+        options.port = cert ? 443 : 80;
     if (optind < argc) {
         fprintf(stderr, "httpd: unexpected argument \"%s\"\n%s", argv[optind], usage_text);
         exit(2);
     }
 }
 
+/* Off by default, as on FreeBSD. Said anew on each engine; a configuration that says 0 is for others, --no-ktls is for us. */
+static void enable_ktls(void)
+{
+    uint32_t on = 1;
+    if (options.tls && options.ktls &&
+        leat_sysctlbyname("kern.ipc.tls.enable", NULL, NULL, &on, sizeof(on)) < 0)
+        fprintf(stderr, "httpd: kern.ipc.tls.enable: %s\n", strerror(errno));
+}
+
 static int engine_start(void *arg)
 {
+    enable_ktls();
     server = calloc(1, sizeof(*server));
     if (!server || server_open(server, &options) < 0) {
         free(server);
@@ -173,6 +204,12 @@ int main(int argc, char **argv)
     if (used < 0)
         return 1;
     options_parse(argc - used, argv + used);
+    if (cert) {
+        options.transport = &transport_tls;
+        options.tls = tls_context(cert, key);
+        if (!options.tls)
+            return 1;
+    }
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
@@ -181,6 +218,7 @@ int main(int argc, char **argv)
     int err = leat_run(engine_loop, NULL);
     if (err < 0)
         fprintf(stderr, "httpd: %s\n", strerror(errno));
+    SSL_CTX_free(options.tls);
     leat_fini();
     return err < 0;
 }

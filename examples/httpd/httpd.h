@@ -20,7 +20,11 @@
 #define HEADER_VALUE  512
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+struct transport;
 struct options {
+    const struct transport *transport; /* NULL: plain TCP */
+    void *tls;                         /* SSL_CTX of transport_tls */
+    bool ktls;                         /* the stack is to make the records */
     const char *root;
     const char *index;
     const char *log_path; /* NULL: no log; "-": standard output */
@@ -76,13 +80,28 @@ struct response {
     bool close;
 };
 
-enum conn_state { CONN_READING, CONN_SENDING, CONN_CLOSING };
+enum conn_state { CONN_HANDSHAKE, CONN_READING, CONN_SENDING, CONN_CLOSING };
 
 struct server;
+struct conn;
+/* What a connection's bytes go through. Results are those of read(2), send(2), leat_sendfile(): EAGAIN when it must wait. */
+struct transport {
+    bool (*open)(struct conn *c);     /* false: no memory */
+    int (*handshake)(struct conn *c); /* 1: done; 0: not yet; -1: no. NULL: none is needed */
+    ssize_t (*read)(struct conn *c, void *buf, size_t len);
+    ssize_t (*send)(struct conn *c, const void *buf, size_t len, bool more);
+    int (*sendfile)(struct conn *c, int file, off_t offset, size_t len, off_t *sent);
+    void (*finish)(struct conn *c); /* tells the peer that all has been sent */
+    void (*close)(struct conn *c);
+};
+extern const struct transport transport_plain, transport_tls;
+
 struct conn {
     TAILQ_ENTRY(conn) link;
     struct server *s;
     int fd;
+    const struct transport *io;
+    void *tls; /* of transport_tls */
     enum conn_state state;
     bool starved;      /* the stack had no memory: no event says when it has */
     int queued;        /* CONN_CLOSING: bytes that had not arrived at the last look */

@@ -20,6 +20,7 @@ int tool_sysctl_get(struct process *p, const char *name, char *value, size_t siz
 /* Calls fn for each name below prefix ("": all), stops at its first nonzero. That, control_call()'s error, or how many there were. */
 int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg),
                      void *arg);
+int tool_tls(struct process *p, int argc, char **argv, FILE *out);
 int tool_ifconfig(struct process *p, int argc, char **argv, FILE *out);
 
 int tool_blackbox(struct process *p, int argc, char **argv, FILE *out);

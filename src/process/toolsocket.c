@@ -28,6 +28,7 @@ static const struct tool_command commands[] = {
     {"blackbox", tool_blackbox, tool_blackbox_stream},
     {"ifconfig", tool_ifconfig, NULL},
     {"sysctl", tool_sysctl, NULL},
+    {"tls", tool_tls, NULL},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

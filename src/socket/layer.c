@@ -84,6 +84,8 @@ int so_create(struct engine *e)
     int err = sysctl_register(e->sysctl, oids, RTE_DIM(oids), l);
     if (!err)
         err = sendfile_register(l);
+    if (!err)
+        err = tls_list_register(l);
     if (err) {
         sysctl_unregister(e->sysctl, l);
         e->so = NULL;

@@ -72,6 +72,7 @@ struct so_layer;
 struct sendfile_layer;
 /* sendfile.c: its sysctls, and what it holds */
 int sendfile_register(struct so_layer *l);
+int tls_list_register(struct so_layer *l);
 void sendfile_destroy(struct so_layer *l);
 /* The socket is closed: it waits no more. */
 void sendfile_forget(struct socket *so);

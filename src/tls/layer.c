@@ -138,6 +138,12 @@ static const struct sysctl_oid oids[] = {
                      "records at the workers now, to be opened"),
     SYSCTL_OID_GAUGE("kern.ipc.tls.stats.threads", struct tls_layer, stats.threads, "threads",
                      "worker threads"),
+    {.name = "kern.ipc.tls.possible",
+     .desc = "What is possible here: modes, backends, workers; and what was asked for and refused",
+     .unit = "",
+     .type = SYSCTL_PROC,
+     .flags = SYSCTL_RD | SYSCTL_SKIP,
+     .get = tls_report_possible},
     SYSCTL_OID_GAUGE("kern.ipc.tls.sw.gcm", struct tls_layer, stats.suites[TLS_SUITE_GCM], "sessions",
                      "AES-GCM sessions now"),
     SYSCTL_OID_GAUGE("kern.ipc.tls.sw.chacha20", struct tls_layer, stats.suites[TLS_SUITE_CHACHA20],
@@ -232,7 +238,8 @@ static void start_workers(struct tls_layer *l)
         l->workers = l->ops->create(l, n);
 }
 
-int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool receive, struct tls_session **out)
+static int new_session(struct tls_layer *l, const struct tls_enable *en, bool receive,
+                       struct tls_session **out)
 {
     const struct tls_params *p = &l->params;
     if (!p->enable || (receive && !p->rx_enable))
@@ -240,9 +247,16 @@ int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool rece
     l->stats.enable_calls++;
     if (en->cipher_algorithm == CRYPTO_AES_CBC && !p->cbc_enable)
         return -EOPNOTSUPP;
-    int err = tls_session_new(l->keys, en, receive, p->backends, &l->iv_secret, out);
-    if (err)
+    return tls_session_new(l->keys, en, receive, p->backends, &l->iv_secret, out);
+}
+
+int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool receive, struct tls_session **out)
+{
+    int err = new_session(l, en, receive, out);
+    if (err) {
+        tls_refused(l, en, receive, err);
         return err;
+    }
     if (!l->workers_tried)
         start_workers(l);
     l->stats.offload_total++;

@@ -11,6 +11,7 @@
 #include "tls/flow.h"
 #include "tls/session.h"
 
+struct sysctl_oid;
 struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
     bool enable, rx_enable, cbc_enable, adaptive;
     uint32_t maxlen; /* bytes of payload of one record */
@@ -39,6 +40,13 @@ struct tls_buffers {
 };
 #define TLS_BUFFER_SIZES 3
 
+#define TLS_REFUSALS 8
+/* What was asked for and not given, the same ones counted. */
+struct tls_refusal {
+    uint64_t times;
+    char text[120];
+};
+
 struct tls_worker_ops;
 struct tls_layer {
     struct engine *e;
@@ -46,6 +54,8 @@ struct tls_layer {
     struct tls_stats stats;
     struct tls_keystore *keys;
     struct siphash_key iv_secret;
+    struct tls_refusal refusals[TLS_REFUSALS];
+    uint32_t next_refusal;
     struct pool records, txs, rx_records, rxs;
     struct tls_buffers buffers[TLS_BUFFER_SIZES];
     const struct tls_worker_ops *ops; /* NULL: no workers (yet) */
@@ -69,6 +79,13 @@ int tls_open_session(struct tls_layer *l, const struct tls_enable *en, bool rece
 void tls_close_session(struct tls_layer *l, struct tls_session *s);
 /* May new take over from old on a live connection (RFC 8446 §4.6.3: same version and cipher)? */
 bool tls_same_kind(const struct tls_session *a, const struct tls_session *b);
+
+/* ---- report.c ---- */
+
+/* The text of kern.ipc.tls.possible: modes, backends, workers, refusals. */
+int tls_report_possible(void *base, const struct sysctl_oid *oid, char *buf, size_t size);
+/* Notes that a session was refused. */
+void tls_refused(struct tls_layer *l, const struct tls_enable *en, bool receive, int err);
 
 /* ---- record buffers ---- */
 

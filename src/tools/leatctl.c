@@ -16,6 +16,7 @@ static const char usage_text[] =
     "  blackbox list | mode MODE WHICH | id NAME WHICH | dump [-r REASON] WHICH | follow [-w FILE]\n"
     "           WHICH is -a, -i ID or LADDR LPORT FADDR FPORT; see leatctl(1)\n"
     "  ifconfig [IF [inet|inet6 ADDRESS/N [alias|delete] | up | down | mtu N]]\n"
+    "  tls                                       what TLS can do here, and its sessions\n"
     "Without -p or -s: the one process that runs. Its socket is in $XDG_RUNTIME_DIR or /tmp, or where its "
     "configuration says.\n";
 
