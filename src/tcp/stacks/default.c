@@ -80,9 +80,10 @@ static void enter_recovery(struct tcb *tp, uint32_t delivered)
     tp->flags |= TF_RECOVERY;
     cut_for_loss(tp, flight);
     d->rexmit_head = true;
+    /* Also without a scoreboard: one may come while this recovery lasts. */
+    prr_begin(&d->prr, flight - (tp->recovery ? tp->recovery->sacked : 0) + delivered);
     if (tp->recovery) {
         loss_stats(tp)->sack_recovery_episode++;
-        prr_begin(&d->prr, flight - tp->recovery->sacked + delivered);
         scoreboard_recovery_begins(tp);
         reduce_rate(tp, delivered, false);
     } else {
