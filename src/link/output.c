@@ -31,23 +31,39 @@ static void prepare(struct netif *nif)
     }
 }
 
-/* To the port, or to the engine that has a queue; that one counts what leaves. */
-static uint16_t send_burst(struct netif *nif)
+/* n packets at p, counted before the driver has them. */
+static uint16_t send_some(struct netif *nif, struct rte_mbuf **p, uint16_t n)
 {
     uint64_t bytes = 0;
     uint16_t sent;
 
-    if (nif->queue == NETIF_NO_QUEUE)
-        return spread_send(nif, nif->tx, nif->n_tx);
-    prepare(nif);
-    for (uint16_t i = 0; i < nif->n_tx; i++)
-        bytes += rte_pktmbuf_pkt_len(nif->tx[i]);
-    sent = nif->port->ops->tx_burst(nif->port, nif->queue, nif->tx, nif->n_tx);
-    for (uint16_t i = sent; i < nif->n_tx; i++)
-        bytes -= rte_pktmbuf_pkt_len(nif->tx[i]);
+    for (uint16_t i = 0; i < n; i++)
+        bytes += rte_pktmbuf_pkt_len(p[i]);
+    sent = nif->port->ops->tx_burst(nif->port, nif->queue, p, n);
+    for (uint16_t i = sent; i < n; i++)
+        bytes -= rte_pktmbuf_pkt_len(p[i]);
     nif->stats.opackets += sent;
     nif->stats.obytes += bytes;
     return sent;
+}
+
+/*
+ * To the port, or to the engine that has a queue; that one counts what leaves. By batches: behind a full ring thousands may wait, and are
+ * not looked at each time.
+ */
+static uint16_t send_burst(struct netif *nif)
+{
+    uint16_t done = 0, n, sent;
+
+    if (nif->queue == NETIF_NO_QUEUE)
+        return spread_send(nif, nif->tx, nif->n_tx);
+    prepare(nif);
+    do {
+        n = RTE_MIN(nif->n_tx - done, TX_BATCH);
+        sent = send_some(nif, nif->tx + done, n);
+        done += sent;
+    } while (sent == n && done < nif->n_tx);
+    return done;
 }
 
 /* A full ring empties; a packet that the driver refuses time after time would stop the queue for ever. */

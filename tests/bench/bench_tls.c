@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What records cost, without a peer: a connection of the simulator whose send buffer is emptied as if all were acked.
-//   bench_tls raw BACKEND SUITE BYTES SECONDS      the cipher alone, as its library has it: GB/s
+//   bench_tls raw BACKEND SUITE BYTES SECONDS      the cipher alone, as its library has it, over as much memory as path: GB/s
 //   bench_tls path BACKEND SUITE BYTES SECONDS     leat_send() to the sealed record in the send buffer, by the engine itself: GB/s
 //   bench_tls inline|busy|asleep BACKEND SUITE BYTES SECONDS
 //       time of the engine's thread for a record, ns: sealed by itself; by a worker that has work; by one that must be woken
@@ -25,7 +25,8 @@
 #define BATCH 16
 #define NS    1e9
 
-static uint8_t text[TLS_PAYLOAD_MAX], out[TLS_RECORD_MAX] __attribute__((aligned(64)));
+static uint8_t text[TLS_PAYLOAD_MAX],
+    buffers[BATCH / 4][(TLS_RECORD_MAX + 63) & ~63u] __attribute__((aligned(64)));
 static const uint8_t key[32] = "0123456789abcdef0123456789abcdef", iv[12] = "an iv of 12";
 
 static void die(const char *what)
@@ -63,7 +64,7 @@ static struct tls_enable enable_of(const char *suite)
 /* ---- the cipher alone ---- */
 
 /* As openssl speed -evp does: key and nonce once, then nothing but data. */
-static void raw_openssl(const struct tls_enable *en, int n)
+static void raw_openssl(const struct tls_enable *en, int n, uint8_t *out)
 {
     static EVP_CIPHER_CTX *ctx;
     int got;
@@ -78,7 +79,7 @@ static void raw_openssl(const struct tls_enable *en, int n)
 }
 
 /* Whole messages, as the library's own performance test does: nonce, 13 bytes of associated data, tag. */
-static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n)
+static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n, uint8_t *out)
 {
 #ifdef LEAT_IPSEC_MB
     static IMB_MGR *m;
@@ -119,9 +120,9 @@ static double raw(const char *backend, const char *suite, uint32_t n, double sec
     while ((t = cpu_ns()) < end)
         for (unsigned i = 0; i < 256; i++, records++) {
             if (imb)
-                raw_ipsec_mb(&en, n);
+                raw_ipsec_mb(&en, n, buffers[i % (BATCH / 4)]);
             else
-                raw_openssl(&en, (int)n);
+                raw_openssl(&en, (int)n, buffers[i % (BATCH / 4)]);
         }
     return (double)records * n / (t - start);
 }
