@@ -37,8 +37,8 @@ static uint32_t path_mtu;
 static struct ip_addr us, peer;
 static uint16_t peer_port, our_port;
 static tcp_seq our_isn;
-static struct rte_mbuf *caught[256];
-static uint8_t caught_tos[256];
+static struct rte_mbuf *caught[2048];
+static uint8_t caught_tos[2048];
 static unsigned n_caught, at_caught;
 static struct tcp_ack last_ack; /* as the stack was told */
 static unsigned connected, acceptable, readable, writable, failed, detached, mtu_changes;
@@ -48,7 +48,7 @@ static int failed_with;
 
 int ip_output(struct engine *en, struct rte_mbuf *m, const struct ip_send *how)
 {
-    assert_true(n_caught < 256);
+    assert_true(n_caught < 2048);
     caught_tos[n_caught] = how->tos;
     caught[n_caught++] = m;
     return 0;
