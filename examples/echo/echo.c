@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP echo (RFC 862) on every engine, with epoll. usage: echo [leat options] -- [EAL options] -- [port]
+// TCP echo (RFC 862) on every engine, with epoll. usage: echo [leat options] -- [EAL options] -- [port [peer password]...]
+// A peer with a password (an address, IPv4 or IPv6) must sign its segments with TCP-MD5 (RFC 2385).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <leat/event.h>
 #include <leat/leat.h>
 
@@ -19,7 +21,23 @@ struct session {
 };
 
 static uint16_t port = 7;
+static char **passwords; /* peer, password, peer, ... NULL */
 static __thread int epfd, listener;
+
+/* -1 with errno: EINVAL: not an address. */
+static int password_set(const char *peer, const char *password)
+{
+    struct tcp_md5sig key = {.tcpm_keylen = (uint16_t)strlen(password)};
+    struct sockaddr_in6 *in = (struct sockaddr_in6 *)&key.tcpm_addr;
+    char mapped[64];
+    snprintf(mapped, sizeof(mapped), strchr(peer, ':') ? "%s" : "::ffff:%s", peer);
+    in->sin6_family = AF_INET6;
+    errno = EINVAL;
+    if (key.tcpm_keylen > sizeof(key.tcpm_key) || inet_pton(AF_INET6, mapped, &in->sin6_addr) != 1)
+        return -1;
+    memcpy(key.tcpm_key, password, key.tcpm_keylen);
+    return leat_setsockopt(listener, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key));
+}
 
 static int start(void *arg)
 {
@@ -33,6 +51,12 @@ static int start(void *arg)
         leat_epoll_ctl(epfd, EPOLL_CTL_ADD, listener, &ev) < 0) {
         fprintf(stderr, "echo: port %u: %s\n", port, strerror(errno));
         return -1;
+    }
+    for (char **p = passwords; p && p[0] && p[1]; p += 2) {
+        if (password_set(p[0], p[1]) < 0) {
+            fprintf(stderr, "echo: password of %s: %s\n", p[0], strerror(errno));
+            return -1;
+        }
     }
     return 0;
 }
@@ -107,6 +131,8 @@ int main(int argc, char **argv)
         return 1;
     if (argc - used > 1)
         port = (uint16_t)atoi(argv[used + 1]);
+    if (argc - used > 2)
+        passwords = argv + used + 2;
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     leat_on_start(start, NULL);

@@ -13,6 +13,16 @@
 #define LEAT_TCP_MAXUNACKTIME 0x10044 /* s: as TCP_USER_TIMEOUT, which counts in ms; 0: none */
 #define LEAT_TCP_KEEPINIT     0x10080
 
+/* FreeBSD's TCP_MD5SIG: an int; 1 = only peers that a key is for (docs/authentication.md). The keys come by Linux's TCP_MD5SIG (14) and
+ * TCP_MD5SIG_EXT (32) with struct tcp_md5sig, both of <netinet/tcp.h>. */
+#define LEAT_TCP_MD5SIG 0x10010
+
+/* Linux's TCP_AO_*, whose numbers are other options' on FreeBSD: 0x20000 + Linux's. Structures and errors are Linux's (docs/authentication.md). */
+#define LEAT_TCP_AO_ADD_KEY  0x20026
+#define LEAT_TCP_AO_DEL_KEY  0x20027
+#define LEAT_TCP_AO_INFO     0x20028
+#define LEAT_TCP_AO_GET_KEYS 0x20029
+
 #define LEAT_TCPI_OPT_TIMESTAMPS 0x01
 #define LEAT_TCPI_OPT_SACK       0x02
 #define LEAT_TCPI_OPT_WSCALE     0x04
@@ -85,5 +95,68 @@ struct leat_freebsd_tcp_info {
     uint32_t tcpi_dupacks;      /* duplicate ACKs in a row */
     uint32_t __tcpi_pad[10];
 };
+
+/*
+ * TCP-AO (RFC 5925): layouts of Linux's struct tcp_ao_add, tcp_ao_del, tcp_ao_info_opt and tcp_ao_getsockopt (<linux/tcp.h>), which may be
+ * handed over as they are. ifindex and reserved members must be 0. A key is known by its peer, prefix, sndid and rcvid.
+ */
+#define LEAT_TCP_AO_MAXKEYLEN        80
+#define LEAT_TCP_AO_KEYF_EXCLUDE_OPT 2 /* the MAC leaves out the other TCP options */
+
+/* setsockopt(LEAT_TCP_AO_ADD_KEY): EINVAL, ENOENT (algorithm), EEXIST (a KeyID is taken), EKEYREJECTED (the peer has an MD5 key), EISCONN (the
+ * connection began without), ENOMEM (net.inet.tcp.auth.maxkeys), EOPNOTSUPP (libcrypto lacks the algorithm). */
+struct leat_tcp_ao_add {
+    struct sockaddr_storage addr; /* the peer, or its network; the port is ignored */
+    char alg_name[64];            /* "hmac(sha1)", "cmac(aes128)", "hmac(sha256)" */
+    int32_t ifindex;
+    uint32_t set_current : 1, /* sign with it from now on */
+        set_rnext : 1,        /* ask the peer to sign with it */
+        reserved : 30;
+    uint16_t reserved2;
+    uint8_t prefix;       /* bits of addr that count */
+    uint8_t sndid, rcvid; /* KeyID of what we send and of what we receive */
+    uint8_t maclen;       /* bytes of the MAC, at most 16; 0 = 12 */
+    uint8_t keyflags;     /* LEAT_TCP_AO_KEYF_* */
+    uint8_t keylen;       /* bytes of key */
+    uint8_t key[LEAT_TCP_AO_MAXKEYLEN];
+} __attribute__((aligned(8)));
+
+/* setsockopt(LEAT_TCP_AO_DEL_KEY): ENOENT, EBUSY (in use: name others in current_key and rnext), EINVAL. */
+struct leat_tcp_ao_del {
+    struct sockaddr_storage addr;
+    int32_t ifindex;
+    uint32_t set_current : 1, set_rnext : 1, del_async : 1, reserved : 29;
+    uint16_t reserved2;
+    uint8_t prefix, sndid, rcvid;
+    uint8_t current_key; /* with set_current: sndid of the key to sign with */
+    uint8_t rnext;       /* with set_rnext: rcvid of the key to ask for */
+    uint8_t keyflags;
+} __attribute__((aligned(8)));
+
+/* set- and getsockopt(LEAT_TCP_AO_INFO): ENOENT, EINVAL. */
+struct leat_tcp_ao_info_opt {
+    uint32_t set_current : 1, /* set: current_key is to be it; get: current_key is valid */
+        set_rnext : 1,        /* likewise rnext */
+        ao_required : 1,      /* peers without key are refused */
+        set_counters : 1,     /* set: the pkt_* too */
+        accept_icmps : 1,     /* hear ICMP errors as other connections do (RFC 5925 section 7.8) */
+        reserved : 27;
+    uint16_t reserved2;
+    uint8_t current_key; /* sndid */
+    uint8_t rnext;       /* rcvid */
+    uint64_t pkt_good, pkt_bad, pkt_key_not_found, pkt_ao_required, pkt_dropped_icmp;
+} __attribute__((aligned(8)));
+
+/* getsockopt(LEAT_TCP_AO_GET_KEYS): an array; its first element says what is asked for. ENOENT: no such key. */
+struct leat_tcp_ao_getsockopt {
+    struct sockaddr_storage addr;
+    char alg_name[64];
+    uint8_t key[LEAT_TCP_AO_MAXKEYLEN];
+    uint32_t nkeys; /* in: elements there is room for (0: as the length says); out: keys that match */
+    uint16_t is_current : 1, is_rnext : 1, get_all : 1, reserved : 13;
+    uint8_t sndid, rcvid, prefix, maclen, keyflags, keylen;
+    int32_t ifindex;
+    uint64_t pkt_good, pkt_bad;
+} __attribute__((aligned(8)));
 
 #endif

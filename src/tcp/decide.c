@@ -31,8 +31,13 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
         len = win;
     uint32_t full = tp->maxseg;
     if (len > full) {
+        uint32_t probe = __builtin_expect(tp->pmtu.probe_at != 0, 0) ? tcp_pmtu_probe(tp, len) : 0;
+        if (probe)
+            return probe;
+        if (tp->maxseg != full) /* the last probe arrived */
+            return tcp_output_new_len(tp, win);
         /* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
-        bool whole = tp->path.netif && !(tp->ecn & TE_ACCURATE);
+        bool whole = tp->path.netif && !(tp->ecn & TE_ACCURATE) && !(tp->flags & TF_AUTH);
         uint32_t tso = whole ? netif_tso_max(tp->path.netif) : 0;
         uint32_t most = tso > full ? tso - tso % full : full;
         return len > most ? most : len - len % full;

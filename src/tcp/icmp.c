@@ -7,6 +7,7 @@
 #include <netinet/ip_icmp.h>
 #include <rte_byteorder.h>
 #include "tcp/hostcache.h"
+#include "tcp/auth/auth.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 #include "tcp/syncache.h"
@@ -52,11 +53,23 @@ static int errno_v6(int type, int code)
     }
 }
 
+/* RFC 1191 §7.1: the sizes that links have. A router that knows nothing of RFC 1191 says 0: the next one below. */
+static uint32_t next_plateau(uint32_t mtu)
+{
+    static const uint16_t plateaus[] = {65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68};
+    for (unsigned i = 0; i < RTE_DIM(plateaus); i++)
+        if (plateaus[i] < mtu)
+            return plateaus[i];
+    return 68;
+}
+
 /* RFC 1191 §6, RFC 8899 would probe instead. A lie can only lower it as far as minmss. */
 static void too_big(struct tcb *tp, uint32_t mtu)
 {
     struct tcp_layer *t = tp->e->tcp;
     uint32_t headers = ip_addr_is_v4(&tp->faddr) ? 40 : 60, before = tp->maxseg;
+    if (mtu == 0 && ip_addr_is_v4(&tp->faddr))
+        mtu = next_plateau(tp->path.mtu);
     if (mtu < t->params.minmss + headers)
         mtu = t->params.minmss + headers;
     if (!t->params.path_mtu_discovery || mtu >= tp->path.mtu) {
@@ -124,6 +137,8 @@ void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip
     /* RFC 5927 §4.1: it must quote what is in flight. */
     else if (!tp || error == 0 || seq_lt(q.seq, tp->snd_una) || seq_geq(q.seq, tp->snd_max))
         tcp_stats(e)->icmp_ignored++;
+    else if (tp->auth && !tcp_auth_icmp(tp, type, code))
+        return; /* counted */
     else if (error == EMSGSIZE)
         too_big(tp, mtu);
     else

@@ -7,6 +7,7 @@
 #include <rte_log.h>
 #include <rte_prefetch.h>
 #include "base/cksum.h"
+#include "tcp/auth/auth.h"
 #include "tcp/demux.h"
 #include "tcp/input.h"
 #include "tcp/log.h"
@@ -163,10 +164,13 @@ static void segment_listener(struct engine *e, struct tcp_segment *s)
 {
     const struct pkt_info *info = segment_info(s);
     struct tcb *listener = demux_find_listener(e->tcp, info->hash, &info->dst, s->th->dst_port);
+    s->auth = (struct auth_choice){0};
     if (!listener) {
         segment_no_connection(e, s);
         return;
     }
+    if (tcp_auth_concerns(listener, s) && !tcp_auth_listen(listener, s, &s->auth))
+        return;
     struct tcb *tp = tcp_input_listen(listener, s);
     if (tp)
         segment_connection(tp, s);
@@ -176,6 +180,8 @@ static void segment_connection(struct tcb *tp, struct tcp_segment *s)
 {
     struct engine *e = tp->e;
     tp->segs_in++;
+    if (tcp_auth_concerns(tp, s) && !tcp_auth_input(tp, s))
+        return;
     if (tcp_logging(tp))
         tcp_log_in(tp, s);
     switch (tp->state) {

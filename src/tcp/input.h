@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 #include <rte_tcp.h>
 #include "link/link.h"
+#include "tcp/auth/choice.h"
 #include "tcp/options.h"
 #include "tcp/tcp.h"
 
@@ -21,6 +22,7 @@ struct tcp_segment {
     uint8_t flags;  /* of the header; SYN and FIN are cleared once they are dealt with or out of the window */
     bool predicted; /* header prediction: acceptance is known */
     struct tcp_options opt;
+    struct auth_choice auth; /* of a segment for a listener: how its peer is answered */
 };
 
 static inline struct pkt_info *segment_info(const struct tcp_segment *s)

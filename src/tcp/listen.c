@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A listener: its queue, the segments that come to it (RFC 9293 §3.10.7.2), and the connections that the SYN cache gives it.
 #include "base/alloc.h"
+#include "tcp/auth/auth.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 #include "tcp/syncache.h"
@@ -81,8 +82,8 @@ static void inherit(struct tcb *tp, const struct tcb *listener)
     tp->bind_flags = listener->bind_flags;
 }
 
-/* What the SYN and our SYN-ACK said. */
-static void take_half_open(struct tcb *tp, const struct half_open *h)
+/* What the SYN and our SYN-ACK said. 0, -ENOMEM. */
+static int take_half_open(struct tcb *tp, const struct tcb *listener, const struct half_open *h)
 {
     tp->iss = h->iss;
     tp->snd_una = tp->snd_up = tp->recover = tp->snd_wl2 = h->iss;
@@ -111,8 +112,10 @@ static void take_half_open(struct tcb *tp, const struct half_open *h)
     tp->segs_out = h->rxmits;
     tp->mss_peer = h->mss_peer;
     ecn_accepted(tp, (enum ecn_answer)h->ecn);
+    int err = tcp_auth_inherit(tp, listener, &h->auth);
     tcp_mss_update(tp);
     tcp_round_buffers(tp);
+    return err;
 }
 
 /* A connection in SYN_RECEIVED, waiting to be accepted. NULL: no memory. */
@@ -134,7 +137,10 @@ static struct tcb *connection(struct tcb *listener, const struct half_open *h)
         tcp_free(tp);
         return NULL;
     }
-    take_half_open(tp, h);
+    if (take_half_open(tp, listener, h) < 0) {
+        tcp_free(tp);
+        return NULL;
+    }
     tcp_set_state(tp, TCPS_SYN_RECEIVED);
     tcp_timer_arm(tp, TT_KEEP, e->now + tp->keepinit_ms * NS_PER_MS);
     e->tcp->stats->accepts++;

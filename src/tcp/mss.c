@@ -2,6 +2,7 @@
 // Segment sizes (RFC 9293 §3.7.1, RFC 6691).
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include "tcp/auth/auth.h"
 #include "tcp/output.h"
 #include "tcp/tcp.h"
 
@@ -34,21 +35,41 @@ uint16_t tcp_mss_offer(const struct tcb *tp)
                            tp->maxseg_user);
 }
 
-void tcp_mss_update(struct tcb *tp)
+uint32_t tcp_mss_most(const struct tcb *tp)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
-    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
-    if (tcp_path_refresh(tp) < 0 && !tp->path.netif)
-        return;
     uint32_t peer = tp->mss_peer;
     if (peer == 0)
         peer = ip_addr_is_v4(&tp->faddr) ? p->mssdflt : p->v6mssdflt;
     else if (peer < p->minmss)
         peer = p->minmss;
-    uint32_t mss = tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user);
-    if (mss > peer)
-        mss = peer;
-    if ((tp->flags & stamps) == stamps)
-        mss = mss > 12 ? mss - 12 : 1;
-    tp->maxseg = (uint16_t)mss;
+    return RTE_MIN((uint32_t)tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user), peer);
+}
+
+/* RFC 6691: options come off what is sent, not off what is announced. */
+static uint32_t option_bytes(const struct tcb *tp)
+{
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    uint32_t n = (tp->flags & stamps) == stamps ? TCPOLEN_TIMESTAMP_APPA : 0;
+    if (tp->flags & TF_AUTH) {
+        struct auth_choice choice = tcp_auth_choice(tp);
+        n += tcp_auth_option_len(&choice, n);
+    }
+    return n;
+}
+
+void tcp_mss_update(struct tcb *tp)
+{
+    if (tcp_path_refresh(tp) < 0 && !tp->path.netif)
+        return;
+    uint32_t mss = tcp_mss_most(tp), options = option_bytes(tp);
+    if (tp->pmtu.cap && mss > tp->pmtu.cap)
+        mss = tp->pmtu.cap;
+    tp->pmtu.mss = (uint16_t)mss;
+    tp->maxseg = (uint16_t)(mss > options ? mss - options : 1);
+    /* As FreeBSD: routers may cut what is small already, so that there is always a size that passes. */
+    if (mss <= tp->e->tcp->params.minmss || tp->pmtu.blackhole == PMTU_MINIMUM)
+        tp->flags |= TF_FRAGMENT;
+    else
+        tp->flags &= ~TF_FRAGMENT;
 }

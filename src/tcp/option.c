@@ -5,6 +5,7 @@
 #include <string.h>
 #include <netinet/tcp.h>
 #include <leat/tcp.h>
+#include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/tcp.h"
 
@@ -121,6 +122,9 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
         if (err != -ENOPROTOOPT)
             return err;
     }
+    err = tcp_auth_setopt(tp, name, val, len);
+    if (err != -ENOPROTOOPT)
+        return err;
     err = get_int(val, len, &v);
     return err ? err : set_number(tp, name, v);
 }
@@ -198,6 +202,9 @@ int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
         if (err != -ENOPROTOOPT)
             return err;
     }
+    err = tcp_auth_getopt(tp, name, val, len);
+    if (err != -ENOPROTOOPT)
+        return err;
     err = get_number(tp, name, &v);
     return err ? err : give(val, len, &v, sizeof(v));
 }

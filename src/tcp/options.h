@@ -19,6 +19,10 @@
 #define TCPOPT_TIMESTAMP       8 /* RFC 7323 §3 */
 #define TCPOLEN_TIMESTAMP      10
 #define TCPOLEN_TIMESTAMP_APPA 12 /* with two NOPs before it (RFC 7323 appendix A) */
+#define TCPOPT_SIGNATURE       19 /* RFC 2385 §3.0 */
+#define TCPOLEN_SIGNATURE      18
+#define TCPOPT_AO              29 /* RFC 5925 §2.2 */
+#define TCPOLEN_AO_HEAD        4
 #define TCP_MAX_WINSHIFT       14 /* RFC 7323 §2.3 */
 
 enum tcp_options_seen {
@@ -27,16 +31,19 @@ enum tcp_options_seen {
     TOF_TS = 4,
     TOF_SACKPERM = 8,
     TOF_SACK = 16,
-    TOF_BAD = 32
+    TOF_BAD = 32,
+    TOF_AUTH = 0x4000,   /* TCP-MD5 or TCP-AO: auth points at the option */
+    TOF_BADAUTH = 0x8000 /* more than one of them, or one with a wrong length: no digest to believe */
 };
 
 struct tcp_options {
-    uint8_t seen;   /* TOF_* */
+    uint16_t seen;  /* TOF_* */
     uint8_t wscale; /* 0..14 */
     uint8_t n_sack;
     uint16_t mss;
     uint32_t tsval, tsecr;
     struct sack_block sack[TCP_MAX_SACK];
+    const uint8_t *auth; /* with TOF_AUTH: the option's first byte */
 };
 
 /*

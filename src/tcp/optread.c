@@ -42,6 +42,15 @@ static void parse_sack(struct tcp_options *o, const uint8_t *p, uint32_t len)
     o->seen |= TOF_SACK;
 }
 
+/* RFC 5925 §2.2: a segment with two of them is no good, nor one with a length that cannot be. */
+static void parse_auth(struct tcp_options *o, const uint8_t *p, uint32_t len)
+{
+    if ((o->seen & TOF_AUTH) || (p[0] == TCPOPT_SIGNATURE ? len != TCPOLEN_SIGNATURE : len < TCPOLEN_AO_HEAD))
+        o->seen |= TOF_BADAUTH;
+    o->seen |= TOF_AUTH;
+    o->auth = p;
+}
+
 static void parse_one(struct tcp_options *o, const uint8_t *p, uint32_t len, bool syn)
 {
     switch (p[0]) {
@@ -71,6 +80,10 @@ static void parse_one(struct tcp_options *o, const uint8_t *p, uint32_t len, boo
             o->tsval = get32(p + 2);
             o->tsecr = get32(p + 6);
         }
+        break;
+    case TCPOPT_SIGNATURE:
+    case TCPOPT_AO:
+        parse_auth(o, p, len);
         break;
     default:
         break;

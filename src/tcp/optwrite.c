@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Options as they are sent. Each option is aligned with NOPs before it and the list ends with EOL, as FreeBSD writes them.
 #include <string.h>
+#include "tcp/auth/auth.h"
 #include "tcp/output.h"
 #include "tcp/reassembly.h"
 #include "tcp/tcp.h"
@@ -48,11 +49,25 @@ static void timestamps(struct writer *w, uint32_t tsval, uint32_t tsecr)
     put32(w, tsecr);
 }
 
+static void signature(struct writer *w, const struct tcb *tp)
+{
+    struct auth_choice choice = tcp_auth_choice(tp);
+    w->len = tcp_auth_option(&choice, w->out, w->len);
+}
+
 static unsigned finish(struct writer *w)
 {
     while (w->len % 4 != 0)
         put8(w, OPT_EOL);
     return w->len;
+}
+
+unsigned tcp_options_signature(const struct tcb *tp, uint8_t *out)
+{
+    struct writer w = {out, 0};
+    if (tp->flags & TF_AUTH)
+        signature(&w, tp);
+    return finish(&w);
 }
 
 unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out)
@@ -76,6 +91,7 @@ unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out)
     }
     if (o->stamps)
         timestamps(&w, o->tsval, o->tsecr);
+    w.len = tcp_auth_option(&o->auth, out, w.len);
     return finish(&w);
 }
 
@@ -85,7 +101,7 @@ unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
     uint32_t scale = answer ? TF_REQ_SCALE | TF_RCVD_SCALE : TF_REQ_SCALE;
     uint32_t stamps = answer ? TF_REQ_TSTMP | TF_RCVD_TSTMP : TF_REQ_TSTMP;
     if (tp->flags & TF_NOOPT)
-        return 0;
+        return tcp_options_signature(tp, out);
     struct tcp_syn_options o = {
         .mss = tcp_mss_offer(tp),
         .scale = (tp->flags & scale) == scale,
@@ -94,6 +110,7 @@ unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
         .wscale = tp->rcv_scale,
         .tsval = tcp_ts_now(tp),
         .tsecr = tp->ts_recent,
+        .auth = tcp_auth_choice(tp),
     };
     return tcp_options_write(&o, out);
 }
@@ -119,11 +136,13 @@ unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
     struct writer w = {out, 0};
     const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
     if (tp->flags & TF_NOOPT)
-        return 0;
+        return tcp_options_signature(tp, out);
     if ((tp->flags & stamps) == stamps) {
         put8(&w, OPT_NOP);
         timestamps(&w, tcp_ts_now(tp), tp->ts_recent);
     }
+    if (__builtin_expect(tp->flags & TF_AUTH, 0))
+        signature(&w, tp);
     if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= OPTIONS_MAX - 12)
         sack_blocks(&w, tp);
     return finish(&w);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
@@ -79,6 +80,16 @@ static int to_ip_logged(struct tcb *tp, struct rte_mbuf *m, const struct ip_send
     return err;
 }
 
+/* What few connections want: a signature, or fragments instead of path MTU discovery. False: m is gone. */
+static bool finish_special(struct tcb *tp, struct rte_mbuf *m, struct ip_send *how)
+{
+    how->dont_fragment = how->dont_fragment && !(tp->flags & TF_FRAGMENT);
+    if (!(tp->flags & TF_AUTH) || tcp_auth_sign(tp, m))
+        return true;
+    rte_pktmbuf_free(m);
+    return false;
+}
+
 static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
 {
     struct ip_send how = {
@@ -90,6 +101,8 @@ static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
         .dont_fragment = tp->e->tcp->params.path_mtu_discovery,
         .path = &tp->path,
     };
+    if (__builtin_expect(tp->flags & (TF_AUTH | TF_FRAGMENT), 0) && !finish_special(tp, m, &how))
+        return -ENOBUFS;
     tp->segs_out++;
     tcp_stats(tp->e)->sndtotal++;
     if (tcp_logging(tp))
@@ -115,6 +128,8 @@ static void count(struct tcb *tp, const struct segment *s, bool rexmit)
         else
             st->sndacks++;
     } else if (rexmit) {
+        if (tp->pmtu.flying)
+            tcp_pmtu_resent(tp, s->seq);
         st->sndrexmitpack++;
         st->sndrexmitbyte += s->len;
         tp->rexmit_segs++;
@@ -199,7 +214,7 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
-    if (s.len > tp->maxseg) {
+    if (s.len > tp->maxseg && !tcp_pmtu_probe_sent(tp, seq, s.len)) {
         m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
         m->tso_segsz = tp->maxseg;
     }
@@ -235,7 +250,9 @@ static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
     int err = tcp_path_refresh(tp);
     if (err < 0)
         return err;
-    if (!(s->flags & RTE_TCP_RST_FLAG))
+    if (s->flags & RTE_TCP_RST_FLAG)
+        s->optlen = tcp_options_signature(tp, s->options);
+    else
         s->optlen = tcp_options_data(tp, s->options, with_sack);
     if (tp->ecn && !(s->flags & RTE_TCP_RST_FLAG))
         ecn_output(tp, &s->ace, false);
@@ -345,16 +362,23 @@ void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp
         tcp_stats(e)->sndnomem++;
         return;
     }
-    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(r, TCP_HEADER);
+    uint8_t options[40];
+    unsigned optlen = tp ? tcp_auth_respond_option(tp, &info->src, options) : 0, hlen = TCP_HEADER + optlen;
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(r, (uint16_t)hlen);
     *th = (struct rte_tcp_hdr){
         .src_port = got->dst_port,
         .dst_port = got->src_port,
         .sent_seq = htonl(seq),
         .recv_ack = flags & RTE_TCP_ACK_FLAG ? htonl(ack) : 0,
-        .data_off = TCP_HEADER << 2,
+        .data_off = (uint8_t)(hlen << 2),
         .tcp_flags = flags,
     };
-    r->l4_len = TCP_HEADER;
+    memcpy(th + 1, options, optlen);
+    r->l4_len = hlen;
+    if (optlen > 0 && !tcp_auth_sign_answer(tp, m, r)) {
+        rte_pktmbuf_free(r);
+        return;
+    }
     r->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
     struct ip_send how = {
         .src = &info->dst, .dst = &info->src, .proto = IPPROTO_TCP, .dont_fragment = true, .path = &path};

@@ -2,6 +2,7 @@
 // Segment output: builds what a stack decided to send. No algorithm in here.
 #pragma once
 #include <stdint.h>
+#include "tcp/auth/choice.h"
 #include "tcp/stack.h"
 
 /*
@@ -51,13 +52,18 @@ struct tcp_syn_options {
     bool scale, sack, stamps;
     uint8_t wscale;
     uint32_t tsval, tsecr;
+    struct auth_choice auth; /* kind 0: none */
 };
 /* optwrite.c: options of a segment in FreeBSD's order and padding; out has room for 40 bytes. Returns the length, a multiple of 4. */
 unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out);
 unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out);
 /* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);
+/* Of a segment that has no other: the digest of TCP-MD5 or TCP-AO where in use. */
+unsigned tcp_options_signature(const struct tcb *tp, uint8_t *out);
 /* mss.c: the MSS option we send: what the interface takes (RFC 6691: no options taken off). */
 uint16_t tcp_mss_offer(const struct tcb *tp);
+/* The largest MSS that path, peer and TCP_MAXSEG let, whatever pmtu.c found. */
+uint32_t tcp_mss_most(const struct tcb *tp);
 /* Makes tp->path good. 0 or -errno of ip_path_find(). */
 int tcp_path_refresh(struct tcb *tp);

@@ -3,6 +3,7 @@
 // socket (an orphan, or one not yet accepted) is freed when it is CLOSED; one with a socket waits for tcp_close().
 #include <errno.h>
 #include "tcp/hostcache.h"
+#include "tcp/auth/auth.h"
 #include "tcp/input.h"
 #include "tcp/log.h"
 #include "tcp/reassembly.h"
@@ -68,6 +69,7 @@ void tcp_free(struct tcb *tp)
         tcp_listen_free(tp);
     recvbuf_free(tp);
     tp->stack->fini(tp, true);
+    tcp_auth_free(tp);
     if (tp->so)
         tp->up->detached(tp);
     t->states[TCPS_CLOSED]--;
@@ -83,6 +85,7 @@ void tcp_established(struct tcb *tp)
     st->connects++;
     tp->rxtshift = 0;
     tcp_timer_stop(tp, TT_REXMT);
+    tcp_pmtu_established(tp);
     tp->stack->established(tp);
     tcp_keepalive_arm(tp);
     tp->up->connected(tp);

@@ -114,6 +114,17 @@
     X(challenge_limited, "segments", "Challenge ACKs not sent, by the connection's limit")                   \
     X(synchallenge, "segments", "Dropped: SYN on a live connection")                                         \
     X(dsack_sent, "blocks", "Duplicate SACK blocks found to report (RFC 2883)")                              \
+    X(sig_rcvgoodsig, "segments", "TCP-MD5: good signatures (RFC 2385)")                                     \
+    X(sig_rcvbadsig, "segments", "Dropped: TCP-MD5 signature that is wrong")                                 \
+    X(sig_err_nosigopt, "segments", "Dropped: no TCP-MD5 signature, and one is due")                         \
+    X(sig_err_sigopts, "segments", "Dropped: TCP-MD5 signature where none is due")                           \
+    X(sig_err_buildsig, "segments", "Segments not sent: the signature could not be made")                    \
+    X(ao_good, "segments", "TCP-AO: good MACs (RFC 5925)")                                                   \
+    X(ao_bad, "segments", "Dropped: TCP-AO MAC that is wrong")                                               \
+    X(ao_keynotfound, "segments", "Dropped: TCP-AO KeyID of no key")                                         \
+    X(ao_required, "segments", "Dropped: no TCP-AO option, and one is due")                                  \
+    X(ao_unexpected, "segments", "Dropped: TCP-AO option where none is due")                                 \
+    X(ao_dropped_icmps, "messages", "ICMP errors ignored because the connection has TCP-AO")                 \
     X(icmp_soft, "messages", "ICMP errors noted as soft errors")                                             \
     X(icmp_hard, "messages", "ICMP errors that ended a connection")                                          \
     X(icmp_toobig, "messages", "ICMP too big that lowered a path's MTU")                                     \

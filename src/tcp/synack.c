@@ -2,6 +2,7 @@
 #include "tcp/synack.h"
 #include <errno.h>
 #include "base/alloc.h"
+#include "tcp/auth/auth.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 
@@ -10,7 +11,7 @@
 static unsigned options(const struct half_open *h, bool syn, uint8_t *out)
 {
     if (h->flags & SCF_NOOPT)
-        return 0;
+        return tcp_auth_option(&h->auth, out, 0);
     struct tcp_syn_options o = {
         .mss = syn ? h->mss_offer : 0,
         .scale = syn && (h->flags & SCF_SCALE),
@@ -19,6 +20,7 @@ static unsigned options(const struct half_open *h, bool syn, uint8_t *out)
         .wscale = h->rcv_scale,
         .tsval = (uint32_t)(h->e->now / NS_PER_MS) + h->ts_offset,
         .tsecr = h->ts_recent,
+        .auth = h->auth,
     };
     return tcp_options_write(&o, out);
 }
@@ -49,6 +51,14 @@ static struct rte_mbuf *build(struct half_open *h, uint8_t flags)
     return m;
 }
 
+/* The listener has the keys. */
+static bool sign(const struct half_open *h, struct rte_mbuf *m)
+{
+    struct auth_flow f = {h->laddr, h->faddr, h->lport, h->fport, h->iss, h->irs};
+    const struct tcb *listener = demux_find_listener(h->e->tcp, h->hash, &h->laddr, h->lport);
+    return listener && tcp_auth_sign_flow(listener, &h->auth, &f, m);
+}
+
 static int transmit(struct half_open *h, uint8_t flags)
 {
     struct engine *e = h->e;
@@ -62,6 +72,10 @@ static int transmit(struct half_open *h, uint8_t flags)
     }
     if (err < 0)
         return err;
+    if (h->auth.kind && !sign(h, m)) {
+        rte_pktmbuf_free(m);
+        return -ENOBUFS;
+    }
     struct ip_send how = {
         .src = &h->laddr,
         .dst = &h->faddr,

@@ -180,6 +180,7 @@ static int entry_flow(struct half_open *h, const struct tcb *listener, const str
     h->faddr = info->src;
     h->laddr = info->dst;
     h->fport = s->th->src_port;
+    h->auth = s->auth;
     h->lport = s->th->dst_port;
     h->scope_index = (uint16_t)(ip_addr_is_link_local(&info->src) && info->netif ? info->netif->index : 0);
     h->flags = listener->flags & TF_NOOPT ? SCF_NOOPT : 0;

@@ -30,22 +30,23 @@ struct half_open {
     struct ip_addr faddr, laddr;
     struct ip_path path;
     tcp_seq iss, irs;
-    uint32_t ts_recent;   /* the peer's, to be echoed */
-    uint32_t ts_offset;   /* of our clock */
-    uint64_t started;     /* first SYN, ns */
-    uint64_t sent_at;     /* last SYN-ACK, ns */
-    uint32_t keepinit_ms; /* the listener's */
-    uint16_t wnd;         /* that our SYN-ACK announces */
-    uint16_t snd_wnd;     /* of the peer's SYN, never scaled (RFC 7323 §2.2) */
-    uint16_t mss_peer;    /* 0: none said */
-    uint16_t mss_offer;   /* ours */
-    uint16_t scope_index; /* of link-local addresses */
-    uint8_t snd_scale;    /* the peer's shift */
-    uint8_t rcv_scale;    /* ours */
-    uint8_t flags;        /* enum half_open_flags */
-    uint8_t rxmits;       /* SYN-ACKs sent since the last SYN */
-    uint8_t tos, ttl;     /* the listener's */
-    uint8_t ecn;          /* enum ecn_answer */
+    uint32_t ts_recent;      /* the peer's, to be echoed */
+    uint32_t ts_offset;      /* of our clock */
+    uint64_t started;        /* first SYN, ns */
+    uint64_t sent_at;        /* last SYN-ACK, ns */
+    uint32_t keepinit_ms;    /* the listener's */
+    uint16_t wnd;            /* that our SYN-ACK announces */
+    uint16_t snd_wnd;        /* of the peer's SYN, never scaled (RFC 7323 §2.2) */
+    uint16_t mss_peer;       /* 0: none said */
+    uint16_t mss_offer;      /* ours */
+    uint16_t scope_index;    /* of link-local addresses */
+    uint8_t snd_scale;       /* the peer's shift */
+    uint8_t rcv_scale;       /* ours */
+    uint8_t flags;           /* enum half_open_flags */
+    uint8_t rxmits;          /* SYN-ACKs sent since the last SYN */
+    struct auth_choice auth; /* how what we send is signed */
+    uint8_t tos, ttl;        /* the listener's */
+    uint8_t ecn;             /* enum ecn_answer */
 };
 TAILQ_HEAD(half_open_list, half_open);
 

@@ -9,6 +9,7 @@
 #include "base/ipaddr.h"
 #include "engine/engine.h"
 #include "ip/ip.h"
+#include "tcp/pmtu.h"
 #include "tcp/seq.h"
 #include "tcp/sendbuf.h"
 
@@ -61,6 +62,8 @@ enum tcb_flags {
     TF_RCVBUF_FIXED = 0x400000, /* SO_RCVBUF was set: no auto-tuning */
     TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
     TF_RXWIN0SENT = 0x8000000,  /* the last window sent was 0: what comes now is acknowledged at once */
+    TF_AUTH = 0x20000000,       /* segments are signed (auth/auth.h); of a listener: it has keys */
+    TF_FRAGMENT = 0x40000000,   /* segments may be fragmented on their way: no path MTU discovery */
 };
 
 struct tcp_stack;
@@ -70,6 +73,7 @@ struct bb_log;   /* blackbox/blackbox.h */
 struct recovery; /* loss/scoreboard.h */
 struct reass;    /* reassembly.h */
 struct tcp_port; /* demux.c */
+struct tcp_auth; /* auth/keys.h */
 
 struct recvbuf {
     struct rte_mbuf *head,
@@ -156,6 +160,8 @@ struct tcb {
     uint64_t started, idle_since;
     struct recovery *recovery; /* scoreboard, allocated on the first hole */
     struct reass *reass;       /* out of order queue, allocated on the first gap */
+    struct tcp_auth *auth;     /* keys; NULL: none */
+    struct tcp_pmtu pmtu;
 
     /* Receive buffer auto-tuning (rcvtune.c). */
     uint64_t tune_at;

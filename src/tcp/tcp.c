@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
 #include "tcp/hostcache.h"
+#include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
@@ -52,10 +53,12 @@ static void layer_free(struct tcp_layer *t)
     syncache_destroy(t);
     sysctl_unregister(t->e->sysctl, t);
     hostcache_destroy(t);
+    tcp_pmtu_destroy(t);
     if (t->stats)
         sysctl_unregister(t->e->sysctl, t->stats);
     mem_free(t->stats);
     tcp_log_destroy(t);
+    tcp_auth_destroy(t);
     t->e->tcp = NULL;
     mem_free(t);
 }
@@ -79,6 +82,10 @@ static int layer_tables(struct tcp_layer *t)
         rc = tcp_log_create(t);
     if (rc == 0)
         rc = syncache_create(t);
+    if (rc == 0)
+        rc = tcp_pmtu_create(t);
+    if (rc == 0)
+        rc = tcp_auth_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 

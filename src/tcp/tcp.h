@@ -55,6 +55,8 @@ struct tcp_layer {
     struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
     struct tcp_loss loss;        /* settings, counters and memory of loss/ and cc/ */
     struct tcp_ecn ecn;          /* settings and counters of ECN */
+    struct auth_layer *auth;     /* auth/keys.h */
+    struct pmtu_layer pmtu;      /* settings and counters of pmtu.c */
     struct pool tcbs, reass_segs;
     struct sendbuf_pools send;
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
@@ -144,7 +145,9 @@ int tcp_connect(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, un
         return -ENETUNREACH;
     tp->faddr = *addr;
     tp->fport = port_be;
-    int err = choose_source(tp);
+    int err = tcp_auth_connect(tp);
+    if (!err)
+        err = choose_source(tp);
     if (!err)
         err = demux_connect(tp);
     if (err) {

@@ -242,6 +242,13 @@ static void take_back(struct tcb *tp, const struct tcp_ack *a)
     tp->e->tcp->loss.cc.stats.cc_undone++;
 }
 
+/* RFC 4821 §7.7: nothing else was sent again in this window than a probe that was too large for the path. */
+static bool only_probe_lost(const struct tcb *tp, const struct undo *u, const struct tcp_ack *a)
+{
+    return u->armed && u->sent && a->acked > 0 && seq_geq(a->ack, tp->recover) &&
+           tcp_pmtu_was_probe(tp, u->from, u->rexmit_end);
+}
+
 /* Do timestamps or DSACK blocks say that the last cut was a mistake? */
 static bool mistaken(struct tcb *tp, const struct tcp_ack *a, bool dsack)
 {
@@ -254,7 +261,7 @@ static bool mistaken(struct tcb *tp, const struct tcp_ack *a, bool dsack)
         loss_stats(tp)->dsack_spurious++;
         return true;
     }
-    return false;
+    return only_probe_lost(tp, u, a);
 }
 
 /* Everything from una on goes again. */
@@ -393,6 +400,7 @@ static void data_timeout(struct tcb *tp, uint64_t now)
                     !tp->recovery && tp->snd_nxt == tp->snd_max && flight > tp->maxseg;
     if (!rto_timeout(tp, now))
         return;
+    tcp_pmtu_timeout(tp);
     tp->flags &= ~TF_RECOVERY;
     tp->flags |= TF_RTO_RECOVERY;
     scoreboard_free(tp); /* the peer may have reneged (RFC 2018 §8) */
