@@ -10,6 +10,7 @@
 #include <rte_tcp.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include <leat/tcp.h>
 #include "engine/engine.h"
 #include "port/sim/sim.h"
 #include "link/link.h"
@@ -78,6 +79,24 @@ static void fix_checksums(uint8_t *frame, size_t len)
     }
 }
 
+/* Peers in 10.0.0.128/26 sign with TCP-MD5, those in 10.0.0.192/26 with TCP-AO. */
+static void set_keys(int fd)
+{
+    struct tcp_md5sig md5 = {
+        .tcpm_flags = TCP_MD5SIG_FLAG_PREFIX, .tcpm_prefixlen = 122, .tcpm_keylen = 1, .tcpm_key = "k"};
+    struct leat_tcp_ao_add ao = {
+        .alg_name = "hmac(sha1)", .prefix = 122, .sndid = 1, .rcvid = 1, .keylen = 1, .key = "k"};
+    struct sockaddr_in6 *in[2] = {(struct sockaddr_in6 *)&md5.tcpm_addr, (struct sockaddr_in6 *)&ao.addr};
+    for (int i = 0; i < 2; i++) {
+        in[i]->sin6_family = AF_INET6;
+        memcpy(&in[i]->sin6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0", 15);
+        in[i]->sin6_addr.s6_addr[15] = (uint8_t)(128 + 64 * i);
+    }
+    if (leat_setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG_EXT, &md5, sizeof(md5)) < 0 ||
+        leat_setsockopt(fd, IPPROTO_TCP, LEAT_TCP_AO_ADD_KEY, &ao, sizeof(ao)) < 0)
+        abort();
+}
+
 static void set_up(void)
 {
     static int fds[2] = {-1, -1};
@@ -93,6 +112,7 @@ static void set_up(void)
     leat_setsockopt(fds[0], IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (leat_bind(fds[0], (struct sockaddr *)&any, sizeof(any)) < 0 || leat_listen(fds[0], 16) < 0)
         abort();
+    set_keys(fds[0]);
     sim_app(host, app, fds);
 }
 

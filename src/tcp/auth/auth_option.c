@@ -135,12 +135,19 @@ static int md5_require(struct tcb *tp, int on)
 
 /* ---- AO: adding and deleting ---- */
 
+/* given has 64 bytes and may lack the NUL. */
+static bool is_named(const char *given, const char *name)
+{
+    size_t n = strlen(name) + 1;
+    return memcmp(given, name, n) == 0;
+}
+
 static int algorithm(const char *name)
 {
     for (int i = AUTH_HMAC_SHA1; i < AUTH_N; i++)
-        if (strncmp(name, alg_names[i], 64) == 0)
+        if (is_named(name, alg_names[i]))
             return i;
-    return strncmp(name, "cmac(aes)", 64) == 0 ? AUTH_AES_CMAC : -ENOENT;
+    return is_named(name, "cmac(aes)") ? AUTH_AES_CMAC : -ENOENT;
 }
 
 static int ao_describe(const struct leat_tcp_ao_add *o, struct auth_key *k)
