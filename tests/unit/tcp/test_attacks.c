@@ -190,7 +190,12 @@ static void cve_2019_11478_a_flood_of_sacks_costs_little(void **state)
     struct tcb *tp = sending(600, "mss 1460 sackOK");
     uint64_t worst = 0;
     for (uint32_t at = 599; at > 8;
-         at -= 8) { /* from the end to the beginning: each goes before all others */
+         at -= 8) {     /* from the end to the beginning: each goes before all others */
+        if (at > 150) { /* not yet dear */
+            in_packet(sack_of(tp, at - 7, 4));
+            forget_sent();
+            continue;
+        }
         uint64_t cost = cost_of(sack_of(tp, at - 7, 4));
         worst = cost > worst ? cost : worst;
         forget_sent();
