@@ -88,6 +88,7 @@ static void enter_recovery(struct tcb *tp, uint32_t delivered)
         reduce_rate(tp, delivered, false);
     } else {
         loss_stats(tp)->fast_recoveries++;
+        prr_begin(&d->prr, flight); /* SACK blocks may still come */
         tp->cwnd = tp->ssthresh + DUP_THRESH * (uint32_t)tp->maxseg;
     }
 }
