@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "tools/blackbox/blackbox.h"
 
 static const char usage_text[] =
     "usage: leatctl [-p PID | -s SOCKET] COMMAND ...\n"
     "  sysctl [-a] [-d] [-n] [NAME[=VALUE]...]   settings and counters; a NAME stands for all below it\n"
     "  blackbox list | mode MODE WHICH | id NAME WHICH | dump [-r REASON] WHICH | follow [-w FILE]\n"
+    "  blackbox show [-S] [-e EVENT,...] [-t FROM[,TO]] [-i ID] FILE | summary FILE | html [-o PAGE] FILE\n"
     "           WHICH is -a, -i ID or LADDR LPORT FADDR FPORT; see leatctl(1)\n"
     "  ifconfig [IF [inet|inet6 ADDRESS/N [alias|delete] | up | down | mtu N]]\n"
     "  tls                                       what TLS can do here, and its sessions\n"
@@ -155,6 +157,8 @@ int main(int argc, char **argv)
         usage(0);
     if (optind == argc)
         usage(2);
+    if (optind + 1 < argc && strcmp(argv[optind], "blackbox") == 0 && blackbox_reads(argv[optind + 1]))
+        return blackbox_read_command(argc - optind - 1, argv + optind + 1);
     if (!path[0])
         find_socket(path, sizeof(path), pid);
     argc -= optind;

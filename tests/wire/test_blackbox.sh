@@ -21,6 +21,21 @@ file=$(ls -S "$work"/boxes/*.pcapng | head -n 1)
 [ "$(events "$file" 'tcp.srcport == 80 && tcp.len > 0')" -gt 20 ] || fail "segments in $file"
 tshark -r "$file" -V >"$work/text" 2>/dev/null
 ! grep -qiE 'malformed|dissector bug' "$work/text" || fail "tshark complains of $file"
+# Read without Wireshark: lines, sums, and a page that a browser draws.
+"$build/leatctl" blackbox show -e OUT "$file" >"$work/show"
+grep -q 'ESTABLISHED .*(1448) ack' "$work/show" || fail "blackbox show"
+"$build/leatctl" blackbox summary "$file" | tee "$work/summary"
+grep -q ' sent  *3[0-9]* bytes' "$work/summary" || fail "blackbox summary: bytes"
+grep -q 'verdict  *[a-z].* of the time' "$work/summary" || fail "blackbox summary: verdict"
+"$build/leatctl" blackbox html -o "$work/page.html" "$file"
+! grep -qE '(src|href)=.?https?:|@import|url\(http' "$work/page.html" || fail "the page wants the network"
+chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update \
+    --disable-sync --user-data-dir="$work/chromium" --window-size=1300,1700 --screenshot="$work/page.png" --dump-dom "file://$work/page.html" \
+    >"$work/dom" 2>"$work/chromium.log"
+expect "plots on the page" "$(grep -o '<canvas' "$work/dom" | wc -l)" 5
+grep -q 'events in' "$work/dom" || fail "the page's script did not run: $(cat "$work/chromium.log")"
+[ "$(stat -c %s "$work/page.png")" -gt 20000 ] || fail "an empty picture"
+
 expect "events lost" "$(sysctl_of net.inet.tcp.bb.stats.lost)" 0
 
 # A connection that stays: listed, named, dumped, followed.
