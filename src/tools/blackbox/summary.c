@@ -13,7 +13,7 @@ static const char *const why_words[FLOW_HANDSHAKE] = {
     [FLOW_NOT_READY] = "waiting for the disk or a cipher",
     [FLOW_RECEIVER] = "limited by the receiver's window",
     [FLOW_CWND] = "limited by the congestion window",
-    [FLOW_STACK] = "held by the stack (pacing, Nagle, cork)",
+    [FLOW_STACK] = "held by the stack (pacing, bursts, Nagle, cork)",
 };
 
 static double percent(uint64_t part, uint64_t whole)
