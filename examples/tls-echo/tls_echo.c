@@ -36,7 +36,7 @@ static bool make_context(void)
     if (leat_sysctlbyname("kern.ipc.tls.enable", NULL, NULL, &on, sizeof(on)) < 0)
         return false;
     ctx = SSL_CTX_new(TLS_server_method());
-    if (!ctx)
+    if (!ctx || !leat_ssl_key_updates(ctx))
         return false;
     SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

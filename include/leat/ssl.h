@@ -13,6 +13,7 @@
 
 #include <leat/leat.h>
 #include <openssl/bio.h>
+#include <openssl/ssl.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,14 @@ extern "C" {
 LEAT_API BIO *leat_bio_new(int fd);
 /* The method of these BIOs, for BIO_new() and BIO_set_fd(). Made once for the process; NULL: no memory. */
 LEAT_API const BIO_METHOD *leat_bio_method(void);
+
+/*
+ * Lets connections of ctx change keys (TLS 1.3 KeyUpdate) when the stack makes their records: libssl has no call for that, so the library
+ * derives the next key itself from the secret that libssl tells by its key log callback (one that was set before goes on being called; a
+ * later SSL_CTX_set_keylog_callback() replaces this one). Without it a KeyUpdate that libssl wants to send is refused with EOPNOTSUPP,
+ * which ends the connection. 1, or 0: no memory.
+ */
+LEAT_API int leat_ssl_key_updates(SSL_CTX *ctx);
 
 #ifdef __cplusplus
 }

@@ -242,8 +242,8 @@ ssize_t leat_tls_recv(int fd, void *buf, size_t len, int flags, uint8_t *type)
     struct tls_rx_piece piece = {0};
     if (!so)
         return -1;
-    if (!so->tls_rx)
-        return api_result(-EINVAL);
+    if (!so->tls_rx || !type)
+        return api_result(so->tls_rx ? -EFAULT : -EINVAL);
     int64_t n = recv_wanted(so, &(struct wanted){&iov, 1, total_of(&iov, 1), flags, &piece});
     *type = piece.type;
     return api_result(n);

@@ -3,10 +3,8 @@
 // structures, and a record that the stack has opened goes up behind a header of five bytes.
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <string.h>
-#include <leat/ssl.h>
-#include <leat/tls.h>
+#include "bio.h"
 
 /* Controls that <openssl/bio.h> keeps to itself. */
 #define CTRL_SET_KTLS              72 /* num: sending?; ptr: the keys; 1: the stack has them */
@@ -14,14 +12,8 @@
 #define CTRL_CLEAR_RECORD_TYPE     75
 #define CTRL_SET_ZEROCOPY_SENDFILE 90
 
-#define HEADER 5
-
-struct leat_bio {
-    int fd;
-    bool send, recv; /* the stack seals; opens */
-    bool eof;
-    uint8_t type; /* of the record that the next write is; 0: application data */
-};
+#define HEADER     5
+#define KEY_UPDATE 24 /* RFC 8446 §4 */
 
 union control {
     struct cmsghdr head;
@@ -88,11 +80,38 @@ static int write_typed(struct leat_bio *lb, const char *in, int len)
     return n;
 }
 
+/* Behind a KeyUpdate everything is of the next key. Without one to give it must not even be sent. */
+static bool is_key_update(const struct leat_bio *lb, const char *in, int len)
+{
+    return lb->send && lb->type == TLS_RLTYPE_HANDSHAKE && len > 0 && *in == KEY_UPDATE &&
+           lb->head.version == TLS_1_3_VERSION;
+}
+
+static int write_key_update(struct leat_bio *lb, const char *in, int len)
+{
+    if (lb->secret_len == 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    int n = write_typed(lb, in, len);
+    if (n >= 0 && !leat_bio_next_key(lb))
+        lb->broken = true;
+    return n;
+}
+
+static int write_some(struct leat_bio *lb, const char *in, int len)
+{
+    errno = lb->broken ? EIO : 0;
+    if (lb->broken)
+        return -1;
+    if (is_key_update(lb, in, len))
+        return write_key_update(lb, in, len);
+    return lb->type ? write_typed(lb, in, len) : (int)leat_send(lb->fd, in, (size_t)len, MSG_NOSIGNAL);
+}
+
 static int bio_write(BIO *b, const char *in, int len)
 {
-    struct leat_bio *lb = BIO_get_data(b);
-    errno = 0;
-    int n = lb->type ? write_typed(lb, in, len) : (int)leat_send(lb->fd, in, (size_t)len, MSG_NOSIGNAL);
+    int n = write_some(BIO_get_data(b), in, len);
     BIO_clear_retry_flags(b);
     if (n < 0 && for_later(errno))
         BIO_set_retry_write(b);
@@ -106,9 +125,9 @@ static int bio_puts(BIO *b, const char *text)
 
 /* ---- keys ---- */
 
-static socklen_t info_size(const struct tls_crypto_info *info)
+socklen_t crypto_info_size(const struct tls_crypto_info *head)
 {
-    switch (info->cipher_type) {
+    switch (head->cipher_type) {
     case TLS_CIPHER_AES_GCM_128:
         return sizeof(struct tls12_crypto_info_aes_gcm_128);
     case TLS_CIPHER_AES_GCM_256:
@@ -125,7 +144,7 @@ static socklen_t info_size(const struct tls_crypto_info *info)
 /* 0: libssl goes on by itself. */
 static long set_keys(struct leat_bio *lb, bool send, const void *keys)
 {
-    socklen_t size = keys ? info_size(keys) : 0;
+    socklen_t size = keys ? crypto_info_size(keys) : 0;
     if (size == 0)
         return 0;
     if (leat_setsockopt(lb->fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 && errno != EEXIST)
@@ -133,6 +152,8 @@ static long set_keys(struct leat_bio *lb, bool send, const void *keys)
     if (leat_setsockopt(lb->fd, SOL_TLS, send ? TLS_TX : TLS_RX, keys, size) < 0)
         return 0;
     *(send ? &lb->send : &lb->recv) = true;
+    if (send)
+        memcpy(&lb->head, keys, sizeof(lb->head));
     return 1;
 }
 
@@ -178,6 +199,7 @@ static long set_fd(BIO *b, int fd, long close)
 {
     struct leat_bio *lb = BIO_get_data(b);
     close_if_ours(b);
+    OPENSSL_cleanse(lb, sizeof(*lb));
     *lb = (struct leat_bio){.fd = fd};
     BIO_set_shutdown(b, (int)close);
     BIO_set_init(b, 1);
@@ -231,19 +253,20 @@ static int bio_destroy(BIO *b)
     if (!BIO_get_data(b))
         return 1;
     close_if_ours(b);
-    OPENSSL_free(BIO_get_data(b));
+    OPENSSL_clear_free(BIO_get_data(b), sizeof(struct leat_bio));
     BIO_set_data(b, NULL);
     return 1;
 }
 
 static BIO_METHOD *method;
+static int method_type;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void make_method(void)
 {
     int index = BIO_get_new_index();
-    BIO_METHOD *m =
-        index < 0 ? NULL : BIO_meth_new(index | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "leat socket");
+    method_type = index | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR;
+    BIO_METHOD *m = index < 0 ? NULL : BIO_meth_new(method_type, "leat socket");
     if (m && BIO_meth_set_read(m, bio_read) && BIO_meth_set_write(m, bio_write) &&
         BIO_meth_set_puts(m, bio_puts) && BIO_meth_set_ctrl(m, bio_ctrl) &&
         BIO_meth_set_create(m, bio_create) && BIO_meth_set_destroy(m, bio_destroy))
@@ -264,4 +287,12 @@ BIO *leat_bio_new(int fd)
     if (b)
         BIO_set_fd(b, fd, BIO_NOCLOSE);
     return b;
+}
+
+struct leat_bio *leat_bio_of(BIO *chain)
+{
+    for (; chain; chain = BIO_next(chain))
+        if (method && BIO_method_type(chain) == method_type)
+            return BIO_get_data(chain);
+    return NULL;
 }

@@ -54,6 +54,8 @@ static const struct sysctl_oid oids[] = {
                     "and opened, when enable is set"),
     SYSCTL_OID_BOOL("kern.ipc.tls.cbc_enable", struct tls_layer, params.cbc_enable, SYSCTL_RW, 1,
                     "AES-CBC is allowed"),
+    SYSCTL_OID_BOOL("kern.ipc.tls.tls10_split", struct tls_layer, params.tls10_split, SYSCTL_RW, 1,
+                    "TLS 1.0: a write's first byte has a record of its own (against BEAST)"),
     SYSCTL_OID_UINT("kern.ipc.tls.maxlen", struct tls_layer, params.maxlen, SYSCTL_RW, TLS_PAYLOAD_MAX, 64,
                     TLS_PAYLOAD_MAX, "bytes", "payload of a record at most, for new sessions"),
     SYSCTL_OID_BOOL("kern.ipc.tls.adaptive", struct tls_layer, params.adaptive, SYSCTL_RW, 0,

@@ -379,8 +379,11 @@ static void rx_go_on(struct tls_flow *f)
     int len = 0;
     if (!rx->tp)
         return;
-    if (rx->held && tls_submit(&rx->held->job))
+    if (rx->held) {
+        struct tls_rx_record *r = rx->held;
         rx->held = NULL;
+        give(rx, r);
+    }
     while (may_open(rx) && (len = next_record(rx, &at)) > 0 && frame(rx, at, (uint32_t)len))
         ;
     if (len < 0 && !rx->error)

@@ -13,7 +13,7 @@
 
 struct sysctl_oid;
 struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
-    bool enable, rx_enable, cbc_enable, adaptive;
+    bool enable, rx_enable, cbc_enable, adaptive, tls10_split;
     uint32_t maxlen; /* bytes of payload of one record */
     int32_t threads; /* workers; -1: as many as there are CPUs to spare, up to 4; 0: the engine does all */
     uint32_t

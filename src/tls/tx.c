@@ -395,6 +395,16 @@ static int64_t send_empty(struct tls_tx *tx, struct tcb *tp, uint8_t type)
     return err ? err : frame(tx, tp, &at, 0, type);
 }
 
+/*
+ * CBC of TLS 1.0 takes its IV from the record before, which an attacker has seen when he has a say in this one (Rizzo and Duong, BEAST).
+ * One byte in a record of its own goes ahead: its MAC makes the next IV one that nobody knew when the rest was chosen.
+ */
+static bool splits(const struct tls_tx *tx, size_t len)
+{
+    return tx->s->vminor == TLS_MINOR_VER_ZERO && tx->s->suite == TLS_SUITE_CBC && len > 1 && !tx->open &&
+           tx->flow.l->params.tls10_split;
+}
+
 int64_t tls_tx_send(struct tls_tx *tx, struct tcb *tp, const struct iovec *iov, int iovcnt, size_t len,
                     uint8_t type, bool atomic, bool more)
 {
@@ -410,8 +420,10 @@ int64_t tls_tx_send(struct tls_tx *tx, struct tcb *tp, const struct iovec *iov, 
     if (atomic && (n = atomic_room(tx, tp, len)) < 0)
         return n;
     more = !atomic && (more || (tp->flags & TF_NOPUSH)); /* a type of its own makes a record of its own */
+    bool split = !atomic && splits(tx, len);
     while (done < len) {
-        n = send_some(tx, tp, &at, len - done, type, atomic, more);
+        bool first = split && done == 0;
+        n = send_some(tx, tp, &at, first ? 1 : len - done, type, atomic, more && !first);
         if (n < 0)
             break;
         done += (size_t)n;

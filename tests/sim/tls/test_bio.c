@@ -43,7 +43,7 @@ static bool shake(struct talk *t)
     return false;
 }
 
-static struct talk talk_new(struct pair *p, const struct suite_case *c, bool client_too)
+static struct talk talk_start(struct pair *p, const struct suite_case *c, bool client_too)
 {
     struct talk t = {.p = p, .ctx_client = ctx_new(c, false), .ctx_server = ctx_new(c, true)};
     set_sysctl(p->b, "kern.ipc.tls.enable", 1);
@@ -57,6 +57,12 @@ static struct talk talk_new(struct pair *p, const struct suite_case *c, bool cli
     t.server = ssl_new(t.ctx_server, t.fd_b);
     SSL_set_connect_state(t.client);
     SSL_set_accept_state(t.server);
+    return t;
+}
+
+static struct talk talk_new(struct pair *p, const struct suite_case *c, bool client_too)
+{
+    struct talk t = talk_start(p, c, client_too);
     assert_true(shake(&t));
     return t;
 }
@@ -70,6 +76,7 @@ static void talk_free(struct talk *t)
 }
 
 static uint8_t text[300000], got[300000];
+static unsigned lines_seen; /* of the key log */
 
 static void fill(void)
 {
@@ -152,15 +159,21 @@ static void test_every_suite(void **state)
     }
 }
 
-static void test_ssl_sendfile(void **state)
+static int file_of_text(void)
 {
-    struct talk t = talk_new(*state, &suite_cases[0], false);
     char name[] = "/tmp/leat_bio.XXXXXX";
     int file = mkstemp(name);
-    size_t sent = 0, n = 0;
     unlink(name);
     fill();
     assert_int_equal(write(file, text, sizeof(text)), sizeof(text));
+    return file;
+}
+
+static void test_ssl_sendfile(void **state)
+{
+    struct talk t = talk_new(*state, &suite_cases[0], false);
+    int file = file_of_text();
+    size_t sent = 0, n = 0;
     while (n < sizeof(text)) {
         step(&t, t.server);
         if (sent < sizeof(text)) {
@@ -240,6 +253,106 @@ static void test_a_tampered_record_is_an_ssl_error(void **state)
     talk_free(&t);
 }
 
+static void on_line(const SSL *ssl, const char *line)
+{
+    lines_seen++;
+}
+
+/* Both sides change keys, at libssl's own wish and at the peer's; several times. */
+static void test_key_updates(void **state)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct pair *p = pair_new(1, NULL);
+        struct talk t = talk_start(p, &suite_cases[i], false);
+        lines_seen = 0;
+        SSL_CTX_set_keylog_callback(t.ctx_server, on_line);
+        assert_int_equal(leat_ssl_key_updates(t.ctx_server), 1);
+        assert_int_equal(leat_ssl_key_updates(t.ctx_server), 1);
+        assert_true(shake(&t));
+        assert_true(lines_seen > 0); /* who listened before still hears */
+        assert_true(BIO_get_ktls_send(SSL_get_wbio(t.server)));
+        fill();
+        for (unsigned round = 0; round < 3; round++) {
+            SSL *who = round % 2 ? t.server : t.client;
+            step(&t, who);
+            assert_int_equal(SSL_key_update(who, SSL_KEY_UPDATE_REQUESTED), 1);
+            carry(&t, who, who == t.client ? t.server : t.client);
+            carry(&t, t.server, t.client);
+            carry(&t, t.client, t.server);
+        }
+        assert_true(counter(p->b, "kern.ipc.tls.stats.rekeys_tx") >= 2);
+        close_notify(&t);
+        talk_free(&t);
+        pair_free(p);
+    }
+}
+
+/* Nothing is sent that the peer could not open. */
+static void test_a_key_update_without_a_next_key_is_refused(void **state)
+{
+    struct talk t = talk_new(*state, &suite_cases[0], false);
+    step(&t, t.server);
+    assert_int_equal(SSL_key_update(t.server, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    errno = 0;
+    int r = SSL_do_handshake(t.server);
+    assert_int_equal(r, -1);
+    assert_int_equal(errno, EOPNOTSUPP);
+    assert_int_equal(SSL_get_error(t.server, r), SSL_ERROR_SYSCALL);
+    sim_run_for(t.p->sim, 50 * NS_PER_MS);
+    step(&t, t.client);
+    r = SSL_read(t.client, got, 1);
+    assert_int_equal(SSL_get_error(t.client, r), SSL_ERROR_WANT_READ);
+    talk_free(&t);
+}
+
+/*
+ * A body that came again from a full send buffer on: users' worst trouble with TLS in a stack, a partial send that was not exact
+ * (lighttpd with OpenSSL over FreeBSD's). Responses on one connection, a small send buffer, a reader that is slow; by SSL_write() and by
+ * SSL_sendfile().
+ */
+static void no_replay(struct pair *p, bool files)
+{
+    struct talk t = talk_new(p, &suite_cases[0], false);
+    int size = 65536, file = file_of_text();
+    sim_enter(p->b);
+    leat_setsockopt(t.fd_b, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    SSL_set_mode(t.server, SSL_MODE_ENABLE_PARTIAL_WRITE);
+    unsigned full = 0;
+    for (unsigned response = 0; response < 5; response++) {
+        size_t sent = 0, n = 0;
+        while (n < sizeof(text)) {
+            step(&t, t.server);
+            while (sent < sizeof(text)) {
+                size_t rest = sizeof(text) - sent;
+                int w = files ? (int)SSL_sendfile(t.server, file, (off_t)sent, rest, 0)
+                              : SSL_write(t.server, text + sent, (int)rest);
+                full += w <= 0;
+                if (w <= 0)
+                    break;
+                sent += (size_t)w;
+            }
+            sim_run_for(p->sim, 3 * NS_PER_MS);
+            step(&t, t.client);
+            int r = SSL_read(t.client, got + n, (int)(sizeof(got) - n < 7000 ? sizeof(got) - n : 7000));
+            n += r > 0 ? (size_t)r : 0;
+        }
+        assert_memory_equal(got, text, sizeof(text));
+    }
+    assert_true(full > 20);
+    close(file);
+    talk_free(&t);
+}
+
+static void test_no_body_is_replayed_by_ssl_write(void **state)
+{
+    no_replay(*state, false);
+}
+
+static void test_no_body_is_replayed_by_ssl_sendfile(void **state)
+{
+    no_replay(*state, true);
+}
+
 static void test_the_bio_itself(void **state)
 {
     struct pair *p = *state;
@@ -279,6 +392,10 @@ int main(void)
         cmocka_unit_test(test_sendfile_of_the_kernel),
         TEST(test_without_permission_libssl_goes_on),
         TEST(test_a_tampered_record_is_an_ssl_error),
+        cmocka_unit_test(test_key_updates),
+        TEST(test_a_key_update_without_a_next_key_is_refused),
+        TEST(test_no_body_is_replayed_by_ssl_write),
+        TEST(test_no_body_is_replayed_by_ssl_sendfile),
         TEST(test_the_bio_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@ struct ends {
     SSL *client, *server;
     BIO *to_server, *to_client; /* what was sent to it and not yet read */
     struct direction c2s, s2c;
+    uint8_t c2s_secret[48], s2c_secret[48]; /* TLS 1.3: of the keys in use */
 };
 
 struct suite_case {
@@ -269,11 +270,10 @@ static inline int ends_open(struct ends *e, const struct suite_case *c)
     if (!SSL_is_init_finished(e->client) || !SSL_is_init_finished(e->server))
         return 0;
     if (c->version == TLS1_3_VERSION) {
-        uint8_t client[48], server[48];
-        memcpy(client, e->c2s.mac, 48);
-        memcpy(server, e->s2c.mac, 48);
-        direction_secret(&e->c2s, c, client);
-        direction_secret(&e->s2c, c, server);
+        memcpy(e->c2s_secret, e->c2s.mac, 48);
+        memcpy(e->s2c_secret, e->s2c.mac, 48);
+        direction_secret(&e->c2s, c, e->c2s_secret);
+        direction_secret(&e->s2c, c, e->s2c_secret);
     } else {
         master_keys(e, c, last_c2s, last_s2c);
     }
