@@ -12,19 +12,17 @@
 /* RFC 8446 §7.1, with an empty context. */
 static bool expand_label(const struct leat_bio *lb, const char *label, uint8_t *out, size_t len)
 {
-    char digest[8];
+    static char sha256[] = "SHA256", sha384[] = "SHA384";
     uint8_t info[32] = {(uint8_t)(len >> 8), (uint8_t)len};
-    size_t n = strlen(label);
+    int n = snprintf((char *)info + 3, sizeof(info) - 3, "tls13 %s",
+                     label); /* its 0 is the empty context's length */
     int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
-    strcpy(digest, lb->secret_len == 48 ? "SHA384" : "SHA256");
-    info[2] = (uint8_t)(6 + n);
-    memcpy(info + 3, "tls13 ", 6);
-    memcpy(info + 9, label, n);
+    info[2] = (uint8_t)n;
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, lb->secret_len == 48 ? sha384 : sha256, 0),
         OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)lb->secret, lb->secret_len),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, 10 + n),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, (size_t)n + 4),
         OSSL_PARAM_construct_end(),
     };
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
