@@ -10,12 +10,14 @@ DESTDIR=$dir/root meson install -C "$out/release" --quiet
 pc=$(dirname "$(find "$dir/root" -name leat.pc)")
 prefix=$(find "$dir/root" -type d -path '*/include/leat' | sed 's,/include/leat$,,')
 libdir=$(dirname "$(find "$dir/root" -name 'libleat.so')")
-sed -i "s,^prefix=.*,prefix=$prefix," "$pc/leat.pc"
+sed -i "s,^prefix=.*,prefix=$prefix," "$pc/leat.pc" "$pc/leat-ssl.pc"
 flags() { PKG_CONFIG_PATH=$pc pkg-config "$@"; }
 
 echo "== shared, by pkg-config"
 gcc -Wall -Werror "$src/examples/minimal/minimal.c" $(flags --cflags leat) -L"$libdir" $(flags --libs leat) -o "$dir/minimal"
 LD_LIBRARY_PATH=$libdir ldd "$dir/minimal" | grep libleat
+gcc -Wall -Werror "$src/examples/tls-echo/tls_echo.c" $(flags --cflags leat-ssl) -L"$libdir" $(flags --libs leat-ssl) -o "$dir/tls-echo"
+LD_LIBRARY_PATH=$libdir ldd "$dir/tls-echo" | grep libleat-ssl
 echo "== C++ can include every header"
 for h in leat event ssl sysctl tcp tls; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
 echo "== static, with the shared libraries of DPDK"

@@ -117,6 +117,8 @@ static const struct sysctl_oid oids[] = {
                        "records that could not be sealed or opened"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.corrupted_records", struct tls_layer, stats.corrupted_records,
                        "records", "received headers that are none"),
+    SYSCTL_OID_COUNTER("kern.ipc.tls.stats.switch_failed", struct tls_layer, stats.switch_failed, "calls",
+                       "requests for a mode that could not be met"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rekeys_tx", struct tls_layer, stats.rekeys_tx, "sessions",
                        "new keys for sending"),
     SYSCTL_OID_COUNTER("kern.ipc.tls.stats.rekeys_rx", struct tls_layer, stats.rekeys_rx, "sessions",

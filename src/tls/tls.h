@@ -26,7 +26,8 @@ struct tls_params { /* sysctl kern.ipc.tls.*, leat.tls.* */
     char backends[64], cpus[64], worker[16];
 };
 struct tls_stats {
-    uint64_t enable_calls, offload_total, failovers, failed_crypto, corrupted_records, rekeys_tx, rekeys_rx;
+    uint64_t enable_calls, offload_total, failovers, failed_crypto, corrupted_records, rekeys_tx, rekeys_rx,
+        switch_failed;
     uint64_t tx_records, tx_bytes, tx_inline, rx_records, rx_bytes, rx_inline;
     uint32_t active, tx_inqueue, rx_inqueue, threads, suites[TLS_SUITES];
 };

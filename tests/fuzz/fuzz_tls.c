@@ -96,6 +96,7 @@ static void send_record(struct input *in, int fd, struct tls_session *tx, uint8_
 {
     static uint8_t record[TLS_RECORD_MAX], zeros[TLS_PAYLOAD_MAX];
     uint32_t n = next(in);
+    uint8_t type = how & 8 ? next(in) : TLS_RLTYPE_APP;
     struct iovec src = {(void *)(uintptr_t)in->p, n};
     if (how & 0x80)
         src = (struct iovec){zeros, n * 64}; /* a large one: of padding, with type 0 */
@@ -106,9 +107,9 @@ static void send_record(struct input *in, int fd, struct tls_session *tx, uint8_
                         .n_src = 1,
                         .dst = record,
                         .seq = tx->seq++,
-                        .len = (uint32_t)src.iov_len},
+                        .len = (uint32_t)src.iov_len,
+                        .type = type},
                   *ops[] = {&op};
-    op.type = how & 8 ? next(in) : TLS_RLTYPE_APP;
     if (!(how & 0x80)) {
         in->p += n;
         in->left -= n;

@@ -345,6 +345,7 @@ static void test_what_is_refused(void **state)
     mode = TCP_TLS_MODE_IFNET;
     assert_int_equal(leat_setsockopt(s->fd_b, IPPROTO_TCP, TCP_TXTLS_MODE, &mode, len), -1);
     assert_int_equal(errno, EOPNOTSUPP);
+    assert_int_equal(counter(s->p->b, "kern.ipc.tls.stats.switch_failed"), 1);
     mode = TCP_TLS_MODE_TOE;
     assert_int_equal(leat_setsockopt(s->fd_b, IPPROTO_TCP, TCP_TXTLS_MODE, &mode, len), -1);
     assert_int_equal(errno, EINVAL);
