@@ -653,6 +653,47 @@ static void the_rst_that_answers_a_handshake_is_signed(void **state)
     assert_int_equal(failed_with, ECONNREFUSED);
 }
 
+/* Nothing is remembered of the SYN: keys and ISNs follow from the ACK. */
+static void syn_cookies_go_with_keys(void **state)
+{
+    uint8_t keyid, rnext;
+    set("net.inet.tcp.syncookies_only", "1");
+    struct tcb *l = listening(10);
+    assert_int_equal(set_ao(l, PEER, 32, 10, 20, "secret"), 0);
+    peer_signs(AUTH_HMAC_SHA1, 20, 10, "secret");
+    in_signed("S", 0, 0, 0, "mss 1460");
+    expect_signed("SA", 0, 0, 1, &keyid, &rnext);
+    in("A", 1, 0, 1, 65535);
+    damage = 1;
+    in_signed("A", 1, 0, 1, "");
+    damage = 0;
+    expect_nothing();
+    assert_null(tcp_accept(l));
+    in_signed("A", 1, 0, 1, "");
+    struct tcb *tp = accepted(l);
+    in_signed("PA", 1, 100, 1, "");
+    assert_int_equal(tp->rcv.bytes, 100);
+    assert_int_equal(stat("ao_required"), 1);
+    assert_int_equal(stat("ao_bad"), 1);
+}
+
+/* A half-open connection is no tcb: its SYN-ACK goes again signed, and a forged ACK or RST does not touch it. */
+static void half_open_connections_are_signed(void **state)
+{
+    struct tcb *l = listening(10);
+    peer_signs(AUTH_HMAC_SHA1, 20, 10, "secret");
+    assert_int_equal(set_ao(l, PEER, 32, 10, 20, "secret"), 0);
+    in_signed("S", 0, 0, 0, "mss 1460");
+    expect_signed("SA", 0, 0, 1, NULL, NULL);
+    wait_ms(1100);
+    expect_signed("SA", 0, 0, 1, NULL, NULL);
+    in("R", 1, 0, 0, 0);
+    in("A", 1, 0, 1, 65535);
+    assert_int_equal(stat("ao_required"), 2);
+    in_packet(signed_segment("A", 1, 0, 1, "", 10));
+    assert_int_equal(accepted(l)->state, TCPS_ESTABLISHED);
+}
+
 static void retransmissions_and_probes_are_signed(void **state)
 {
     struct tcb *tp = established_ao();
@@ -722,6 +763,8 @@ int main(void)
         AUTH_TEST(rfc5925_7_8_icmp_is_not_believed),
         AUTH_TEST(the_rst_that_answers_a_handshake_is_signed),
         AUTH_TEST(retransmissions_and_probes_are_signed),
+        AUTH_TEST(syn_cookies_go_with_keys),
+        AUTH_TEST(half_open_connections_are_signed),
         AUTH_TEST(keys_are_wiped),
     };
     return cmocka_run_group_tests(tests, set_up_group, NULL);
