@@ -170,10 +170,13 @@ static unsigned completions(struct engine *e, void *arg)
     return n;
 }
 
-/* What this turn has handed to the workers. */
+/* What this turn has handed to the workers. A record may also have come back in this turn (the worker sync, by the wheel), and been the one
+ * that others waited for. */
 static unsigned flush(struct engine *e, void *arg)
 {
     struct tls_layer *l = arg;
+    if (l->n_starved > 0)
+        tls_feed(l);
     if (l->under_way > 0)
         l->ops->flush(l->workers);
     return 0;

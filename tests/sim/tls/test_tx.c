@@ -184,6 +184,28 @@ static void test_sendfile_through_records(void **state)
 }
 
 /*
+ * kern.ipc.tls.engine_bytes is taken by one connection, and the other's records wait: they go on when the last of the first's is done, though
+ * nothing else happens then.
+ */
+static void test_a_starved_connection_goes_on(void **state)
+{
+    struct stream *s = stream_new(*state);
+    struct tls_enable en = enable_of(key_one);
+    int fd_a, fd_b;
+    set_sysctl(s->p->b, "kern.ipc.tls.engine_bytes", 1000);
+    set_sysctl(s->p->b, "kern.ipc.tls.inline_max", 0);
+    set_sysctl(s->p->b, "leat.tls.sync_delay", 1000);
+    connect_pair(s->p, s->listener, 443, &fd_a, &fd_b);
+    assert_int_equal(enable_tx(s, key_one), 0);
+    assert_int_equal(leat_setsockopt(fd_b, IPPROTO_TCP, TCP_TXTLS_ENABLE, &en, sizeof(en)), 0);
+    assert_int_equal(leat_send(fd_b, s->sent, 5000, 0), 5000);
+    assert_int_equal(stream_write(s, 5000, 0), 5000);
+    stream_drain(s);
+    stream_check(s);
+    stream_free(s);
+}
+
+/*
  * Users' worst trouble with TLS in a stack: a body that comes again from a full send buffer on, with valid MACs, because a partial send
  * was not exact. Keep-alive responses, each write going on where the last one said it stopped; writev(2) of header and body.
  */
@@ -432,6 +454,7 @@ int main(void)
         TEST(test_msg_more_and_cork_make_one_record),
         TEST(test_tls10_writes_are_split),
         TEST(test_sendfile_through_records),
+        TEST(test_a_starved_connection_goes_on),
         TEST(test_no_body_is_replayed_after_a_full_send_buffer),
         TEST(test_a_file_that_shrinks_ends_the_connection),
         TEST(test_new_keys_on_a_live_connection),
