@@ -23,9 +23,8 @@ struct curve {
 struct cubic {
     struct curve now, before; /* before: as of the last cut */
     uint32_t prior_cwnd, prior_ssthresh;
-    uint32_t est_acked; /* bytes towards the next segment of w_est */
-    float rest;         /* of a byte, that the last increase left over */
-    bool fresh;         /* slow start is over, and no cut says where the plateau is (§4.8, §4.10) */
+    float est_rest, rest; /* of a byte, that the last increase of w_est, of cwnd left over */
+    bool fresh;           /* slow start is over, and no cut says where the plateau is (§4.8, §4.10) */
     struct hystart hystart;
 };
 _Static_assert(sizeof(struct cubic) <= TCP_CC_BYTES, "fits in the tcb");
@@ -48,8 +47,7 @@ static void begin_epoch(struct tcb *tp, struct cubic *s, uint64_t now)
     struct curve *c = &s->now;
     c->epoch = now;
     c->w_est = tp->cwnd;
-    s->est_acked = 0;
-    s->rest = 0;
+    s->est_rest = s->rest = 0;
     if (s->fresh || c->w_max <= tp->cwnd) {
         c->w_max = tp->cwnd;
         c->k = 0;
@@ -73,12 +71,10 @@ static void grow_estimate(struct tcb *tp, struct cubic *s, uint32_t acked)
 {
     struct curve *c = &s->now;
     double alpha = c->w_est < c->cwnd_prior ? ALPHA : 1;
-    uint32_t a_segment = (uint32_t)(tp->cwnd / alpha);
-    s->est_acked += acked;
-    while (s->est_acked >= a_segment) {
-        s->est_acked -= a_segment;
-        c->w_est += tp->maxseg;
-    }
+    double more = alpha * acked * tp->maxseg / tp->cwnd + (double)s->est_rest;
+    uint32_t whole = (uint32_t)more;
+    s->est_rest = (float)(more - whole);
+    c->w_est += whole;
 }
 
 /* §4.4, §4.5: towards the curve, spread over a window of ACKs. */

@@ -16,6 +16,17 @@ void newreno_init(struct tcb *tp)
     *state(tp) = (struct newreno){0};
 }
 
+/* RFC 5681 §3.1: a segment for a window of bytes (RFC 3465 §2.1), spread over that window. */
+static void avoid_congestion(struct tcb *tp, struct newreno *s, uint32_t acked)
+{
+    uint32_t window = tp->cwnd - s->grown;
+    s->rest += (uint64_t)acked * tp->maxseg;
+    uint32_t more = (uint32_t)(s->rest / window);
+    s->rest -= (uint64_t)more * window;
+    tp->cwnd += more;
+    s->grown = (s->grown + more) % tp->maxseg;
+}
+
 void newreno_acked(struct tcb *tp, const struct cc_ack *a)
 {
     struct newreno *s = state(tp);
@@ -25,11 +36,7 @@ void newreno_acked(struct tcb *tp, const struct cc_ack *a)
         tp->cwnd += cc_slow_start(tp, a->acked);
         return;
     }
-    s->bytes_acked += a->acked;
-    if (s->bytes_acked >= tp->cwnd) {
-        s->bytes_acked -= tp->cwnd;
-        tp->cwnd += tp->maxseg;
-    }
+    avoid_congestion(tp, s, a->acked);
 }
 
 void newreno_cut(struct tcb *tp, uint32_t ssthresh)

@@ -4,7 +4,9 @@
 #include "tcp/cc/cc.h"
 
 struct newreno {
-    uint32_t bytes_acked;                /* towards the next segment of congestion avoidance */
+    uint64_t rest; /* of congestion avoidance: what did not make a byte of cwnd yet, times the window */
+    uint32_t
+        grown; /* bytes of the next segment that cwnd has grown by: the window that is counted is without them */
     uint32_t prior_cwnd, prior_ssthresh; /* before the last cut */
 };
 

@@ -222,11 +222,9 @@ void scoreboard_sent_again(struct tcb *tp, tcp_seq seq, uint32_t len)
         lrd_sent(&r->lrd, seq, len, tp->snd_max);
 }
 
-void scoreboard_recovery_begins(struct tcb *tp)
+void scoreboard_recovery_begins(struct tcb *tp, tcp_seq una)
 {
     struct recovery *r = tp->recovery;
-    r->high_rxt = tp->snd_una;
     r->rescued = false;
-    r->lrd.n = 0;
-    scoreboard_evaluate(tp, tp->snd_una);
+    scoreboard_evaluate(tp, una);
 }

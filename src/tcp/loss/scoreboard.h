@@ -34,8 +34,8 @@ uint32_t scoreboard_evaluate(struct tcb *tp, tcp_seq una);
 bool scoreboard_next(struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len);
 /* [seq, seq + len) was sent again in recovery. */
 void scoreboard_sent_again(struct tcb *tp, tcp_seq seq, uint32_t len);
-/* Recovery begins: nothing was sent again yet. */
-void scoreboard_recovery_begins(struct tcb *tp);
+/* Recovery begins with the cumulative ACK una. What the one before sent again, beyond its own end, is not sent again once more. */
+void scoreboard_recovery_begins(struct tcb *tp, tcp_seq una);
 /* Forgets everything and gives the memory back. */
 void scoreboard_free(struct tcb *tp);
 static inline tcp_seq scoreboard_highest(const struct recovery *r)

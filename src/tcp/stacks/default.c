@@ -52,12 +52,23 @@ static bool is_duplicate(const struct tcb *tp, const struct tcp_ack *a, uint32_t
     return a->payload == 0 && !a->window_changed && !a->fin;
 }
 
+/* What was in flight before this turn's ACKs: output comes after all of them, so the second of them finds less. */
+static uint32_t flight_of_turn(struct tcb *tp)
+{
+    struct default_state *d = default_state(tp);
+    if (d->acked_at != tp->e->now) {
+        d->acked_at = tp->e->now;
+        d->flight = tcb_flight(tp);
+    }
+    return d->flight;
+}
+
 /* One cut for a window of data, whether loss or mark asks for it. */
-static void cut_for_loss(struct tcb *tp, uint32_t flight)
+static void cut_for_loss(struct tcb *tp, tcp_seq una, uint32_t flight)
 {
     tp->recover = tp->snd_max;
     tp->rtt_start = 0;
-    if (!ecn_window_reduced(tp, tp->snd_una)) {
+    if (!ecn_window_reduced(tp, una)) {
         tp->cc->event(tp, CC_LOSS_FAST, flight);
         undo_begin(&default_state(tp)->undo, tp);
     }
@@ -73,18 +84,20 @@ static void reduce_rate(struct tcb *tp, uint32_t delivered, bool safe)
                              safe, p->do_prr_conservative);
 }
 
-static void enter_recovery(struct tcb *tp, uint32_t delivered)
+/* una: the cumulative ACK; snd_una is the one before. What limited transmit sent is not part of what the network was thought to
+ * take (RFC 5681 §3.2 step 2). */
+static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
 {
     struct default_state *d = default_state(tp);
-    uint32_t flight = tcb_flight(tp);
+    uint32_t flight = tp->snd_max - una;
     tp->flags |= TF_RECOVERY;
-    cut_for_loss(tp, flight);
+    cut_for_loss(tp, una, RTE_MIN(flight_of_turn(tp), tp->cwnd));
     d->rexmit_head = true;
     /* Also without a scoreboard: one may come while this recovery lasts. */
     prr_begin(&d->prr, flight - (tp->recovery ? tp->recovery->sacked : 0) + delivered);
     if (tp->recovery) {
         loss_stats(tp)->sack_recovery_episode++;
-        scoreboard_recovery_begins(tp);
+        scoreboard_recovery_begins(tp, una);
         reduce_rate(tp, delivered, false);
     } else {
         loss_stats(tp)->fast_recoveries++;
@@ -132,7 +145,7 @@ static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t d
     if (lost_again > 0) {
         loss_stats(tp)->sack_lostrexmt += (lost_again + tp->maxseg - 1) / tp->maxseg;
         if (seq_geq(tp->snd_una, tp->recover) || seq_gt(scoreboard_highest(tp->recovery), tp->recover)) {
-            cut_for_loss(tp, pipe); /* a loss in a later window of data */
+            cut_for_loss(tp, tp->snd_una, pipe); /* a loss in a later window of data */
             prr_begin(&d->prr, pipe + delivered);
         }
     }
@@ -174,7 +187,16 @@ static void on_duplicate(struct tcb *tp, uint32_t delivered)
         lost = true;
     }
     if (lost)
-        enter_recovery(tp, delivered);
+        enter_recovery(tp, tp->snd_una, delivered);
+}
+
+/* RFC 6675 §5: an ACK of new data may bring enough SACK blocks with it, without any duplicate. */
+static void on_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t delivered)
+{
+    const struct recovery *r = tp->recovery;
+    bool lost = r->n > 0 && seq_gt(r->lost_edge, a->ack);
+    if (lost && !(tp->flags & TF_RTO_RECOVERY) && seq_geq(a->ack, tp->recover))
+        enter_recovery(tp, a->ack, delivered);
 }
 
 /* RFC 7661's idea: a window that was not used is not known to be good. */
@@ -188,7 +210,8 @@ static bool app_limited(const struct tcb *tp, uint32_t flight)
 static void grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
 {
     struct default_state *d = default_state(tp);
-    struct cc_ack c = {.ack = a->ack, .acked = a->acked, .rtt = rtt, .flight = tcb_flight(tp), .now = a->now};
+    struct cc_ack c = {
+        .ack = a->ack, .acked = a->acked, .rtt = rtt, .flight = flight_of_turn(tp), .now = a->now};
     if ((tp->ecn & TE_REDUCED) && !(tp->flags & TF_RTO_RECOVERY))
         return; /* RFC 3168 §6.1.2 */
     if (d->frto != FRTO_OFF)
@@ -207,6 +230,7 @@ static void new_data_acked(struct tcb *tp, const struct tcp_ack *a)
     if (rtt)
         rto_sample(tp, rtt);
     rto_progress(tp);
+    flight_of_turn(tp);
     if (!(tp->flags & TF_RECOVERY)) {
         tp->dupacks = 0;
         grow(tp, a, rtt);
@@ -347,7 +371,7 @@ static void digest_ecn(struct tcb *tp, const struct tcp_ack *a)
         tp->cc->feedback(tp, &c);
     }
     if (ecn_congested(tp, a->ack, a->ece)) {
-        tp->cc->event(tp, CC_ECN, tcb_flight(tp));
+        tp->cc->event(tp, CC_ECN, RTE_MIN(flight_of_turn(tp), tp->cwnd));
         undo_forget(&default_state(tp)->undo);
     }
 }
@@ -371,6 +395,8 @@ static void default_ack(struct tcb *tp, const struct tcp_ack *a)
         after_timeout(tp, a, duplicate);
     else if (duplicate)
         on_duplicate(tp, delivered);
+    else if (newly_sacked > 0 && tp->recovery)
+        on_sack(tp, a, delivered);
     if (tp->recovery && tp->recovery->n == 0 && !(tp->flags & TF_RECOVERY))
         scoreboard_free(tp);
     if (a->wnd > 0)

@@ -9,8 +9,10 @@
 #include "tcp/tcp.h"
 
 struct default_state {
-    bool rexmit_head; /* the first unacknowledged segment goes again in the next pass */
-    uint8_t frto;     /* enum frto_step */
+    bool rexmit_head;  /* the first unacknowledged segment goes again in the next pass */
+    uint8_t frto;      /* enum frto_step */
+    uint32_t flight;   /* before the first ACK of the turn acked_at */
+    uint64_t acked_at; /* ns */
     struct prr prr;
     struct undo undo;
     struct rtt_ring timed;

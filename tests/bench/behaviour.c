@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How the congestion controls behave, in the simulator's virtual time. One line of numbers for each measurement, blanks between:
+//   behaviour goodput CC random|periodic LOSS RTT_MS EVENTS   goodput, window, share of packets that were lost, timeouts; over so many losses
+//   behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS       two flows through one queue: their goodputs, Jain's index
+//   behaviour burst CC RATE_MBPS RTT_MS LOST                  that many segments lost at once: time until all is repaired
+//   behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS         time, window and smoothed round trip time of one flow
+// docs/congestion.md has the plots that tests/bench/behaviour.py draws of them.
+#include <errno.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <leat/leat.h>
+#include <leat/sysctl.h>
+#include <leat/tcp.h>
+#include "port/sim/sim.h"
+
+#define PORT    5001
+#define MSS     1448
+#define FLOWS   2
+#define BUFFERS (64 << 20)
+
+static struct world {
+    struct sim *sim;
+    struct sim_node *client, *server;
+    struct sim_link *link;
+    struct sim_wire *out; /* from client to server, where data goes */
+    unsigned flows;
+    int from[FLOWS], to[FLOWS], listener;
+    uint64_t received[FLOWS];
+    uint64_t target;
+    bool open; /* all connections are there */
+} w;
+
+static char buf[1 << 18];
+
+static void die(const char *what)
+{
+    fprintf(stderr, "behaviour: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- hosts ---- */
+
+static int server_loop(void *arg)
+{
+    for (unsigned i = 0; i < w.flows; i++) {
+        if (w.to[i] < 0)
+            w.to[i] = leat_accept4(w.listener, NULL, NULL, SOCK_NONBLOCK);
+        ssize_t n = 0;
+        while (w.to[i] >= 0 && (n = leat_read(w.to[i], buf, sizeof(buf))) > 0)
+            w.received[i] += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int client_loop(void *arg)
+{
+    for (unsigned i = 0; i < w.flows; i++)
+        while (w.from[i] >= 0 && leat_write(w.from[i], buf, sizeof(buf)) > 0)
+            ;
+    return 0;
+}
+
+/* Buffers never are the limit, and no window is too large for a turn. */
+static void unlimited(struct sim_node *n)
+{
+    uint32_t most = BUFFERS, large = BUFFERS / 2;
+    uint64_t all = UINT64_C(1) << 30;
+    sim_enter(n);
+    if (leat_sysctlbyname("kern.ipc.maxsockbuf", NULL, NULL, &most, sizeof(most)) < 0 ||
+        leat_sysctlbyname("net.inet.tcp.sendspace", NULL, NULL, &large, sizeof(large)) < 0 ||
+        leat_sysctlbyname("net.inet.tcp.recvspace", NULL, NULL, &large, sizeof(large)) < 0 ||
+        leat_sysctlbyname("net.inet.tcp.sendbytes_max", NULL, NULL, &all, sizeof(all)) < 0 ||
+        leat_sysctlbyname("net.inet.tcp.recvbytes_max", NULL, NULL, &all, sizeof(all)) < 0)
+        die("sysctl");
+}
+
+static void world_make(uint64_t seed, double rtt_ms, double rate_mbps, unsigned queue)
+{
+    memset(&w, 0, sizeof(w));
+    for (unsigned i = 0; i < FLOWS; i++)
+        w.from[i] = w.to[i] = -1;
+    if (sim_eal_init(1024) < 0 || !(w.sim = sim_create(seed)))
+        die("simulator");
+    w.client = sim_host(w.sim, "client");
+    w.server = sim_host(w.sim, "server");
+    struct sim_link *l = sim_link(w.sim, w.client, w.server, NULL);
+    if (!l || sim_addr(l, w.client, "10.0.0.1/24") < 0 || sim_addr(l, w.server, "10.0.0.2/24") < 0)
+        die("link");
+    w.link = l;
+    w.out = sim_wire(l, w.client);
+    w.out->delay_ns = sim_wire(l, w.server)->delay_ns = (uint64_t)(rtt_ms / 2 * 1e6);
+    w.out->rate_bps = (uint64_t)(rate_mbps * 1e6);
+    w.out->queue_packets = queue;
+    unlimited(w.client);
+    unlimited(w.server);
+    sim_enter(w.server);
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    w.listener = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (leat_bind(w.listener, (struct sockaddr *)&any, sizeof(any)) < 0 || leat_listen(w.listener, 8) < 0)
+        die("listen");
+    sim_app(w.server, server_loop, NULL);
+    sim_app(w.client, client_loop, NULL);
+}
+
+static void flow_start(const char *cc)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(0x0a000002)};
+    sim_enter(w.client);
+    int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (leat_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, (socklen_t)strlen(cc)) < 0)
+        die(cc);
+    if (leat_connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
+        die("connect");
+    w.from[w.flows++] = fd;
+}
+
+static struct leat_tcp_info info(unsigned flow)
+{
+    struct leat_tcp_info i;
+    socklen_t len = sizeof(i);
+    sim_enter(w.client);
+    if (leat_getsockopt(w.from[flow], IPPROTO_TCP, TCP_INFO, &i, &len) < 0)
+        die("TCP_INFO");
+    return i;
+}
+
+/* Of the client. */
+static uint64_t counter(const char *name)
+{
+    char full[64];
+    uint64_t v = 0;
+    size_t len = sizeof(v);
+    snprintf(full, sizeof(full), "net.inet.tcp.stats.%s", name);
+    sim_enter(w.client);
+    if (leat_sysctlbyname(full, &v, &len, NULL, 0) < 0)
+        die(full);
+    return v;
+}
+
+static void finish(void)
+{
+    for (unsigned i = 0; i < w.flows; i++) {
+        sim_enter(w.client);
+        leat_close(w.from[i]);
+        sim_enter(w.server);
+        if (w.to[i] >= 0)
+            leat_close(w.to[i]);
+    }
+    if (sim_destroy(w.sim) != 0) {
+        fprintf(stderr, "behaviour: packet buffers were lost\n");
+        exit(1);
+    }
+}
+
+/* ---- goodput for a chance of loss ---- */
+
+static struct loss {
+    double every; /* packets between losses */
+    double next;
+    uint64_t data, lost;
+} loss;
+
+/* Every 1/p-th data segment: the model of RFC 9438 §5 and of Mathis. */
+static bool lose_periodic(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
+{
+    if (len < 200 || (double)++loss.data < loss.next)
+        return false;
+    loss.next += loss.every;
+    loss.lost++;
+    return true;
+}
+
+static bool going_on(void *arg)
+{
+    return w.received[0] < w.target;
+}
+
+static int goodput(char **a)
+{
+    const char *cc = a[0];
+    bool periodic = strcmp(a[1], "periodic") == 0;
+    double p = atof(a[2]), rtt_ms = atof(a[3]), events = atof(a[4]);
+    world_make(1, rtt_ms, 0, 0);
+    loss = (struct loss){.every = 1 / p, .next = 1 / p};
+    if (periodic)
+        w.out->lose = lose_periodic;
+    else
+        w.out->loss = p;
+    flow_start(cc);
+    w.target = (uint64_t)(events / 10 / p) * MSS; /* slow start and the first losses do not count */
+    sim_run_while(w.sim, going_on, NULL, UINT64_MAX / 2);
+    uint64_t t0 = sim_now(w.sim), b0 = w.received[0];
+    struct sim_wire_stats s0 = *sim_wire_stats(w.link, w.client);
+    w.target += (uint64_t)(events / p) * MSS;
+    sim_run_while(w.sim, going_on, NULL, UINT64_MAX / 2);
+    double seconds = (double)(sim_now(w.sim) - t0) / 1e9;
+    double rate = (double)(w.received[0] - b0) / MSS / seconds;
+    const struct sim_wire_stats *s1 = sim_wire_stats(w.link, w.client);
+    double happened = (double)(s1->lost - s0.lost) / (double)(s1->packets - s0.packets);
+    printf("%s %s %g %g %.3f %.2f %.6f %llu\n", cc, a[1], p, rtt_ms, rate * MSS * 8 / 1e6,
+           rate * rtt_ms / 1e3, happened, (unsigned long long)counter("rexmttimeo"));
+    finish();
+    return 0;
+}
+
+/* ---- two flows ---- */
+
+/* Marks instead of losses, from a short queue on (RFC 8257 §4.1). */
+static void mark(void)
+{
+    uint32_t on = 1;
+    struct sim_node *both[] = {w.client, w.server};
+    for (unsigned i = 0; i < 2; i++) {
+        sim_enter(both[i]);
+        if (leat_sysctlbyname("net.inet.tcp.ecn.enable", NULL, NULL, &on, sizeof(on)) < 0 ||
+            leat_sysctlbyname("net.inet.tcp.cc.algorithm", NULL, NULL, "dctcp", 5) < 0)
+            die("sysctl");
+    }
+    w.out->aqm = SIM_RED;
+    w.out->ecn = true;
+    w.out->red_min = w.out->red_max = 20;
+}
+
+static int pair(char **a)
+{
+    double rate = atof(a[2]), rtt_ms = atof(a[3]), seconds = atof(a[5]);
+    world_make(1, rtt_ms, rate, (unsigned)atoi(a[4]));
+    if (strcmp(a[0], "dctcp") == 0)
+        mark();
+    flow_start(a[0]);
+    sim_run_for(w.sim, (uint64_t)(seconds * 1e8)); /* a tenth of the time alone */
+    flow_start(a[1]);
+    sim_run_for(w.sim, (uint64_t)(seconds * 4e8));
+    uint64_t b0 = w.received[0], b1 = w.received[1];
+    sim_run_for(w.sim, (uint64_t)(seconds * 5e8));
+    double x = (double)(w.received[0] - b0), y = (double)(w.received[1] - b1);
+    double jain = (x + y) * (x + y) / (2 * (x * x + y * y));
+    printf("%s %s %g %g %s %.2f %.2f %.4f\n", a[0], a[1], rate, rtt_ms, a[4], x * 16 / seconds / 1e6,
+           y * 16 / seconds / 1e6, jain);
+    finish();
+    return 0;
+}
+
+/* ---- many segments lost at once ---- */
+
+static struct burst {
+    bool on;
+    unsigned left;
+    uint64_t at; /* of the last loss */
+} burst;
+
+static bool lose_burst(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
+{
+    if (!burst.on || burst.left == 0 || len < 200)
+        return false;
+    burst.left--;
+    burst.at = sim_now(w.sim);
+    return true;
+}
+
+static bool unrepaired(void *arg)
+{
+    return w.received[0] < w.target;
+}
+
+static int burst_loss(char **a)
+{
+    double rate = atof(a[1]), rtt_ms = atof(a[2]);
+    unsigned lost = (unsigned)atoi(a[3]);
+    world_make(1, rtt_ms, rate, (unsigned)(2 * rate * 1e6 / 8 * rtt_ms / 1e3 / 1500) + 50);
+    w.out->lose = lose_burst;
+    flow_start(a[0]);
+    sim_run_for(w.sim, (uint64_t)(100 * rtt_ms * 1e6) + 2 * NS_PER_SEC);
+    uint32_t flight = info(0).tcpi_unacked;
+    burst = (struct burst){.on = true, .left = lost};
+    /* Everything that was in flight at the loss, and what was lost with it, has arrived. */
+    w.target = w.received[0] + ((uint64_t)flight + lost) * MSS;
+    uint64_t began = sim_now(w.sim);
+    sim_run_while(w.sim, unrepaired, NULL, began + 600 * NS_PER_SEC);
+    struct leat_tcp_info i = info(0);
+    printf("%s %g %g %u %u %.2f %u\n", a[0], rate, rtt_ms, lost, flight,
+           (double)(sim_now(w.sim) - burst.at) / 1e6 / rtt_ms, i.tcpi_total_retrans);
+    finish();
+    return 0;
+}
+
+/* ---- a window over time ---- */
+
+static int trace(char **a)
+{
+    double rate = atof(a[1]), rtt_ms = atof(a[2]), seconds = atof(a[4]);
+    world_make(1, rtt_ms, rate, (unsigned)atoi(a[3]));
+    flow_start(a[0]);
+    for (unsigned i = 0; i < 1000; i++) {
+        sim_run_for(w.sim, (uint64_t)(seconds * 1e6));
+        struct leat_tcp_info t = info(0);
+        printf("%.4f %u %.3f\n", (i + 1) * seconds / 1000, t.tcpi_snd_cwnd, t.tcpi_rtt / 1e3);
+    }
+    finish();
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int args;
+    int (*run)(char **args);
+} kinds[] = {{"goodput", 5, goodput}, {"pair", 6, pair}, {"burst", 4, burst_loss}, {"trace", 5, trace}};
+
+int main(int argc, char **argv)
+{
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (argc == kinds[i].args + 2 && strcmp(argv[1], kinds[i].name) == 0)
+            return kinds[i].run(argv + 2);
+    fprintf(stderr, "usage: behaviour goodput CC random|periodic LOSS RTT_MS EVENTS\n"
+                    "       behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
+                    "       behaviour burst CC RATE_MBPS RTT_MS LOST\n"
+                    "       behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS\n");
+    return 2;
+}
