@@ -3,7 +3,6 @@
 nginx. Times are CPU time wherever they can be, so that others on the machine count little."""
 import os
 import re
-import select
 import statistics
 import subprocess
 import tempfile
@@ -20,13 +19,13 @@ def value(command):
 
 
 def openssl_speed(cipher, size):
-    text = subprocess.run(["openssl", "speed", "-seconds", "1", "-bytes", str(size), "-evp", cipher],
+    text = subprocess.run(["openssl", "speed", "-seconds", "1", "-bytes", str(size), "-aead", "-evp", cipher],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
     return float(re.findall(r"([\d.]+)k$", text, re.M)[-1]) * 1000 / 1e9
 
 
 def path(build, kind, size, seconds):
-    """kind: the backend. Cipher and path by turns; the median of each."""
+    """kind: the backend. Cipher and path by turns; the median of each. openssl speed -aead: whole messages, as records are."""
     bench = build + "/tests/bench/bench_tls"
     for suite, evp in SUITES:
         raw, whole = [], []
@@ -92,6 +91,9 @@ def stop(p):
 
 def leat(build, tmp, backend, what, conns, seconds, cores):
     env = dict(os.environ, RUNTIME_DIRECTORY=tmp, XDG_RUNTIME_DIR=tmp)
+    for name in ("memif", "server.sock", "client.sock"):
+        if os.path.exists(tmp + "/" + name):
+            os.unlink(tmp + "/" + name)
 
     def end(name, program, core, role):
         conf = "%s/%s.conf" % (tmp, name)
@@ -106,7 +108,9 @@ def leat(build, tmp, backend, what, conns, seconds, cores):
                               ["--root", tmp + "/www", "--tls", tmp + "/cert.pem", tmp + "/key.pem", "--max-requests", "100000000"],
                               env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(3)
+        while not os.path.exists(tmp + "/server.sock") and server.poll() is None:
+            time.sleep(0.1)
+        time.sleep(1)
         return measure(end("client", "/tests/bench/https", cores[-1], "client") + ["10.9.0.1", "443", "/" + what, str(conns), str(seconds)],
                        server.pid, env)
     finally:

@@ -4,8 +4,6 @@
 #include "cipher/openssl/priv.h"
 #include "tls/aead.h"
 
-#define CHACHA_PIECE 8192u
-
 static EVP_CIPHER_CTX *ctx_of(const struct tls_op *op)
 {
     return ((struct evp_state *)op->s->cipher)->ctx;
@@ -32,12 +30,6 @@ static bool seal_whole(const struct tls_op *op, const struct tls_aead *a)
     return EVP_EncryptUpdate(ctx_of(op), body, &n, body, (int)a->inner) == 1;
 }
 
-/* ChaCha20-Poly1305 goes over its data twice: pieces that stay in the first cache. */
-static uint32_t piece_of(const struct tls_op *op, uint32_t left)
-{
-    return op->s->suite == TLS_SUITE_CHACHA20 && left > CHACHA_PIECE ? CHACHA_PIECE : left;
-}
-
 static bool seal_pieces(const struct tls_op *op, const struct tls_aead *a)
 {
     struct iov_at at = {op->src, op->src_off};
@@ -45,7 +37,7 @@ static bool seal_pieces(const struct tls_op *op, const struct tls_aead *a)
     int n;
     for (uint32_t left = op->len; left > 0;) {
         size_t some;
-        const uint8_t *from = iov_next(&at, piece_of(op, left), &some);
+        const uint8_t *from = iov_next(&at, left, &some);
         if (EVP_EncryptUpdate(ctx_of(op), body, &n, from, (int)some) != 1)
             return false;
         body += some;
@@ -75,7 +67,7 @@ static bool open_pieces(const struct tls_op *op, const struct tls_aead *a, struc
     int n;
     for (uint32_t left = a->inner; left > 0;) {
         size_t some;
-        const uint8_t *from = iov_next(at, piece_of(op, left), &some);
+        const uint8_t *from = iov_next(at, left, &some);
         if (EVP_DecryptUpdate(ctx_of(op), to, &n, from, (int)some) != 1)
             return false;
         to += some;

@@ -331,6 +331,60 @@ static void test_workers_that_are_threads(void **state)
     stream_free(s);
 }
 
+static void reset_end(struct sim_node *n, int fd)
+{
+    struct linger l = {1, 0};
+    sim_enter(n);
+    leat_setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+    leat_close(fd);
+}
+
+/* One connection, written to, ended by either end in one of four ways while threads have its records, or not yet, or no more. */
+static void one_end(struct stream *s, struct rng *r, int file)
+{
+    off_t n;
+    connect_pair(s->p, s->listener, 443, &s->fd_a, &s->fd_b);
+    assert_int_equal(enable_tx(s, key_one), 0);
+    for (unsigned i = 0; i < 1 + rng_below(r, 4); i++) {
+        sim_enter(s->p->b);
+        if (rng_below(r, 2))
+            leat_sendfile(file, s->fd_b, rng_below(r, 1000), 1 + rng_below(r, 100000), NULL, &n, 0);
+        else
+            leat_send(s->fd_b, s->sent, 1 + rng_below(r, 60000), 0);
+        sim_run_for(s->p->sim, rng_below(r, 3) * 500 * NS_PER_US);
+    }
+    if (rng_below(r, 2))
+        usleep(rng_below(r, 300));
+    if (rng_below(r, 2))
+        reset_end(s->p->a, s->fd_a);
+    else if (rng_below(r, 2))
+        reset_end(s->p->b, s->fd_b);
+    sim_run_for(s->p->sim, rng_below(r, 3) * NS_PER_MS);
+    sim_enter(s->p->b);
+    leat_close(s->fd_b);
+    sim_enter(s->p->a);
+    leat_close(s->fd_a);
+}
+
+/* Pools and memory are checked by the fixture and ASan: the last ones are still at the workers when the host goes. */
+static void test_any_end_while_threads_have_records(void **state)
+{
+    struct stream *s = stream_new(*state);
+    struct rng r;
+    rng_seed(&r, 7);
+    sim_enter(s->p->b);
+    assert_int_equal(leat_sysctlbyname("leat.tls.worker", NULL, NULL, "thread", 7), 0);
+    set_sysctl(s->p->b, "kern.ipc.tls.threads", 2);
+    set_sysctl(s->p->b, "kern.ipc.tls.queue", 8);
+    set_sysctl(s->p->b, "kern.ipc.tls.inline_max", 0);
+    set_sysctl(s->p->b, "leat.filecache.sync_delay", 700);
+    int file = file_of(s, 200000);
+    for (unsigned i = 0; i < 150; i++)
+        one_end(s, &r, file);
+    close(file);
+    stream_free(s);
+}
+
 static void refused(struct stream *s, const struct tls_enable *en, socklen_t len, int err)
 {
     sim_enter(s->p->b);
@@ -461,6 +515,7 @@ int main(void)
         TEST(test_closing_with_records_at_the_worker),
         TEST(test_resetting_with_records_at_the_worker),
         TEST(test_workers_that_are_threads),
+        TEST(test_any_end_while_threads_have_records),
         TEST(test_what_is_refused),
         cmocka_unit_test(test_torture_by_seeds),
     };
