@@ -160,9 +160,22 @@ static void enable_ktls(void)
         fprintf(stderr, "httpd: kern.ipc.tls.enable: %s\n", strerror(errno));
 }
 
+/* Once: what TLS can do in this process. */
+static void say_possible(void)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    char text[2048] = "";
+    size_t len = sizeof(text) - 1;
+    if (!options.tls || atomic_flag_test_and_set(&said))
+        return;
+    if (leat_sysctlbyname("kern.ipc.tls.possible", text, &len, NULL, 0) == 0)
+        fprintf(stderr, "httpd: TLS by the stack here:\n%s", text);
+}
+
 static int engine_start(void *arg)
 {
     enable_ktls();
+    say_possible();
     server = calloc(1, sizeof(*server));
     if (!server || server_open(server, &options) < 0) {
         free(server);

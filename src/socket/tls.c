@@ -65,6 +65,7 @@ static int set_mode(const struct socket *so, int mode)
         return -EINVAL;
     if (!so->tls_tx || mode == TCP_TLS_MODE_SW)
         return 0;
+    so->tls_tx->ifnet_refused = true;
     so->file.layer->e->tls->stats.switch_failed++;
     return -EOPNOTSUPP; /* no port has the capability */
 }

@@ -17,11 +17,13 @@ static void end_of(const struct ip_addr *a, uint16_t port, char out[64])
     snprintf(out, 64, ip_addr_is_v4(a) ? "%s:%u" : "[%s]:%u", text, ntohs(port));
 }
 
-/* Why it is not the backend that was wanted most. */
-static void reason_of(const struct tls_session *s, char *out, size_t size)
+/* Why it is not the mode that was asked for, or the backend that was wanted most. */
+static void reason_of(const struct socket *so, const struct tls_session *s, char *out, size_t size)
 {
     snprintf(out, size, "-");
-    if (!s->backend)
+    if (!s->receive && so->tls_tx->ifnet_refused)
+        snprintf(out, size, "ifnet: no port has the capability");
+    else if (!s->backend)
         snprintf(out, size, "no backend is left");
     else if (s->refusals > 0)
         snprintf(out, size, "%s cannot", s->order[0]->name);
@@ -36,7 +38,7 @@ static int line_of(const struct socket *so, const struct tls_flow *f, const stru
         end_of(&so->tp->laddr, so->tp->lport, local);
         end_of(&so->tp->faddr, so->tp->fport, foreign);
     }
-    reason_of(s, reason, sizeof(reason));
+    reason_of(so, s, reason, sizeof(reason));
     return snprintf(out, size, "%s\t%s\t%s\tTLS %s\t%s\tsw\t%s\t%lu\t%lu\t%u\t%s\n", local, foreign,
                     s->receive ? "rx" : "tx", versions[s->vminor <= 4 ? s->vminor : 0], tls_suite_name(s),
                     s->backend ? s->backend->name : "-", (unsigned long)records, (unsigned long)bytes,

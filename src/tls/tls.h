@@ -121,6 +121,7 @@ struct tls_tx {
     struct tls_job_list queue; /* framed, not yet with a cipher, in order */
     struct tls_record *open;   /* MSG_MORE: still being filled, not framed */
     uint16_t max_frame;
+    bool ifnet_refused;      /* the NIC's mode was asked for */
     uint64_t burst, last_ns; /* adaptive: bytes since the last pause */
     uint64_t records, bytes;
 };

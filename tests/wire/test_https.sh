@@ -72,9 +72,19 @@ echo "ok: tshark decrypted $replies replies"
 expect "close_notify of the server, decrypted" "$(shark -Y 'tls.alert_message.desc == 0 && tcp.srcport == 443' | wc -l | awk '{print ($1 > 10)}')" 1
 
 unset SSLKEYLOGFILE
+curl -sk --limit-rate 500k --max-time 3 -o /dev/null "https://$LEAT4/three.bin" &
+slow=$!
+sleep 1
+"$build/leatctl" -s "$work/leat.sock" tls >"$work/out"
+expect "leatctl tls: the session" "$(awk '$3 == "tx" || $3 == "rx" {print $3, $4, $5, $6, $7, ($3 == "rx" || $10 > 100000)}' "$work/out" | paste -sd,)" "tx TLS 1.3 AES-128-GCM sw 1,rx TLS 1.3 AES-128-GCM sw 1"
+grep -q '^backend openssl: .*seals GCM, ChaCha20, CCM, CBC; opens GCM, ChaCha20, CCM, CBC' "$work/out" || fail "leatctl tls: backends"
+wait $slow || true
+"$build/leatctl" -s "$work/leat.sock" sysctl kern.ipc.tls.enable=0 >/dev/null
+expect "no session of the stack when it may not: libssl goes on" "$(get "https://$LEAT4/hello.txt")" 200
+expect "and why" "$("$build/leatctl" -s "$work/leat.sock" tls | grep -c '^refused 1 times: receiving, .*kern.ipc.tls.enable is 0')" 1
+"$build/leatctl" -s "$work/leat.sock" sysctl kern.ipc.tls.enable=1 >/dev/null
 wrk -t1 -c32 -d3 --timeout 5s "https://$LEAT4/" | tee "$work/wrk"
 grep -qE 'Socket errors|Non-2xx' "$work/wrk" && fail "wrk: errors"
-"$build/leatctl" -s "$work/leat.sock" tls | head -n 12
 kill -TERM "$server"
 wait "$server" || fail "httpd ended with status $?"
 echo "ok: graceful stop"
