@@ -42,7 +42,10 @@ static const char usage_text[] =
     "  --max-header N      bytes of request line and headers (8192)\n"
     "  --max-body N        bytes of a request's body, which is thrown away (1048576)\n"
     "  --max-conns N       connections of one engine (100000)\n"
-    "  --max-requests N    requests of one connection (100000)\n";
+    "  --max-requests N    requests of one connection (100000)\n"
+    "  --fastopen[=psk:FILE]  take requests that come with the SYN (RFC 7413); FILE: a key of 32 "
+    "hexadecimal\n"
+    "                      digits, and only from those who hold it\n";
 
 static void on_signal(int sig)
 {
@@ -61,6 +64,32 @@ static unsigned number(const char *name, const char *text, unsigned min, unsigne
     return (unsigned)v;
 }
 
+/* "psk:FILE" */
+static void fastopen(const char *text)
+{
+    char line[80] = "";
+    options.fastopen.enable = 1;
+    if (!text)
+        return;
+    FILE *f = strncmp(text, "psk:", 4) == 0 ? fopen(text + 4, "r") : NULL;
+    if (!f || !fgets(line, sizeof(line), f)) {
+        fprintf(stderr, "httpd: --fastopen=%s: %s\n", text,
+                f ? "the file is empty" : "expected psk:FILE, a file that can be read");
+        exit(2);
+    }
+    fclose(f);
+    unsigned digits = (unsigned)strspn(line, "0123456789abcdefABCDEF");
+    if (digits != 32 || line[digits + strspn(line + digits, " \r\n")]) {
+        fprintf(stderr, "httpd: --fastopen=%s: the first line must be 32 hexadecimal digits\n", text);
+        exit(2);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        char two[3] = {line[2 * i], line[2 * i + 1], 0};
+        options.fastopen.psk[i] = (uint8_t)strtoul(two, NULL, 16);
+    }
+    options.fastopen_psk = true;
+}
+
 static const struct option long_options[] = {
     {"root", required_argument, NULL, 'r'},
     {"port", required_argument, NULL, 'p'},
@@ -77,6 +106,7 @@ static const struct option long_options[] = {
     {"max-requests", required_argument, NULL, 'Q'},
     {"tls", required_argument, NULL, 'T'},
     {"no-ktls", no_argument, NULL, 'K'},
+    {"fastopen", optional_argument, NULL, 'F'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -133,6 +163,9 @@ static void options_parse(int argc, char **argv)
             break;
         case 'Q':
             options.max_requests = number(name, optarg, 1, 1u << 30);
+            break;
+        case 'F':
+            fastopen(optarg);
             break;
         default:
             fputs(usage_text, c == 'h' ? stdout : stderr);

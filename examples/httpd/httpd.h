@@ -13,6 +13,7 @@
 #include <time.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include <leat/tcp.h>
 
 #define URI_MAX       4096
 #define IN_BUFFER     16384
@@ -30,6 +31,8 @@ struct options {
     const char *log_path; /* NULL: no log; "-": standard output */
     uint16_t port;
     bool listing;
+    bool fastopen_psk;                           /* with a key */
+    struct leat_tcp_fastopen fastopen;           /* enable 0: without */
     unsigned idle_s, request_s, send_s, grace_s; /* time-outs, seconds */
     unsigned max_header, max_body, max_conns, max_requests;
 };

@@ -6,9 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <leat/sysctl.h>
 
 #define ACCEPT_BATCH 64
 #define EVENT_BATCH  256
+
+/* Requests may come with the SYN: what this server does may be done twice (RFC 7413 §6.1). */
+static int fastopen(int fd, const struct options *opt)
+{
+    int on = 1;
+    socklen_t len = opt->fastopen_psk ? sizeof(opt->fastopen) : sizeof(int);
+    if (!opt->fastopen.enable)
+        return 0;
+    if (leat_sysctlbyname("net.inet.tcp.fastopen.server_enable", NULL, NULL, &on, sizeof(on)) < 0)
+        return -1;
+    return leat_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &opt->fastopen, len);
+}
 
 /* What an event's pointer refers to: one of the two listeners, or a connection. */
 static int listener_open(struct server *s, int family, void *tag)
@@ -25,7 +38,7 @@ static int listener_open(struct server *s, int family, void *tag)
     const struct sockaddr *addr = family == AF_INET ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6;
     socklen_t len = family == AF_INET ? sizeof(a4) : sizeof(a6);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = tag};
-    if (leat_bind(fd, addr, len) < 0 || leat_listen(fd, 4096) < 0 ||
+    if (leat_bind(fd, addr, len) < 0 || leat_listen(fd, 4096) < 0 || fastopen(fd, s->opt) < 0 ||
         leat_epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
         int err = errno;
         leat_close(fd);

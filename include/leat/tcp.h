@@ -12,6 +12,7 @@
     0x10020 /* FreeBSD's: struct leat_freebsd_tcp_info; Linux's TCP_INFO: struct leat_tcp_info */
 #define LEAT_TCP_MAXUNACKTIME 0x10044 /* s: as TCP_USER_TIMEOUT, which counts in ms; 0: none */
 #define LEAT_TCP_KEEPINIT     0x10080
+#define LEAT_TCP_FASTOPEN     0x10401 /* as Linux's TCP_FASTOPEN */
 
 /* FreeBSD's TCP_MD5SIG: an int; 1 = only peers that a key is for (docs/authentication.md). The keys come by Linux's TCP_MD5SIG (14) and
  * TCP_MD5SIG_EXT (32) with struct tcp_md5sig, both of <netinet/tcp.h>. */
@@ -27,8 +28,19 @@
 #define LEAT_TCPI_OPT_SACK       0x02
 #define LEAT_TCPI_OPT_WSCALE     0x04
 #define LEAT_TCPI_OPT_ECN        0x08
-#define LEAT_TCPI_OPT_TFO        0x20 /* LEAT_TCP_INFO only; Linux's TCP_INFO has no such bits */
+#define LEAT_TCPI_OPT_TFO        0x20 /* data of the SYN was taken (Linux: TCPI_OPT_SYN_DATA) */
 #define LEAT_TCPI_OPT_ACE        0x40
+
+/*
+ * setsockopt(IPPROTO_TCP, TCP_FASTOPEN), before listen(), on a listener, or before connecting (RFC 7413): an int, not 0 for on. On a listener it
+ * is the number of connections that may be pending before their handshake is over; 1: half the backlog. With the whole structure, a key
+ * that both ends share: the listener takes data of SYNs only from clients that have it, a client proves that it has it. EPERM:
+ * net.inet.tcp.fastopen.server_enable and client_enable; EINVAL: the state, the length. docs/tfo.md.
+ */
+struct leat_tcp_fastopen { /* FreeBSD's struct tcp_fastopen */
+    int enable;
+    uint8_t psk[16];
+};
 
 /*
  * getsockopt(IPPROTO_TCP, TCP_INFO), on a socket in any state: Linux's struct tcp_info, whose first 104 bytes are those of glibc's <netinet/tcp.h>, with

@@ -127,6 +127,10 @@ struct engine *engine_create(const struct engine_config *config)
     e->env.entropy(e->env.arg, &seed, sizeof(seed));
     rng_seed(&e->rng, seed);
     e->env.entropy(e->env.arg, &e->secret, sizeof(e->secret));
+    if (config->common)
+        e->common = *config->common;
+    else
+        e->env.entropy(e->env.arg, &e->common, sizeof(e->common));
     return e;
 }
 

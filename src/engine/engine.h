@@ -84,6 +84,7 @@ struct engine {
     bool in_application; /* the application phase is running: an inner turn (a blocking call) leaves it out */
     struct rng rng;
     struct siphash_key secret; /* from entropy, for what attackers must not guess */
+    struct siphash_key common; /* the same in all engines of the process, for what they must agree on */
     struct engine_params params;
     struct engine_stats stats;
     struct station stations[PHASES][ENGINE_STATIONS];
@@ -97,7 +98,8 @@ struct engine_config {
     uint32_t id, count;
     struct engine_env env;
     struct rte_mempool *pkt_pool;
-    int socket_id; /* NUMA */
+    int socket_id;                    /* NUMA */
+    const struct siphash_key *common; /* NULL: a secret of this engine's own */
 };
 
 /* NULL and errno on failure. Makes the sysctl tree and registers leat.engine.*. */

@@ -35,6 +35,7 @@ struct process {
     bool hugepages;
     bool ready; /* leat_init() has succeeded */
     unsigned n_engines, n_ports;
+    struct siphash_key common; /* of all engines */
     struct proc_engine engines[PROC_ENGINES_MAX];
     struct proc_port ports[PROC_PORTS_MAX];
     char **eal_args;

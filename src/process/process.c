@@ -89,8 +89,11 @@ static int pool_make(struct process *p, unsigned i)
 static int host_make(struct process *p, unsigned i)
 {
     struct proc_engine *pe = &p->engines[i];
-    struct engine_config c = {
-        .id = i, .count = p->n_engines, .pkt_pool = pe->pool, .socket_id = pe->socket_id};
+    struct engine_config c = {.id = i,
+                              .count = p->n_engines,
+                              .pkt_pool = pe->pool,
+                              .socket_id = pe->socket_id,
+                              .common = &p->common};
     struct timespec ts, utc;
     char name[32];
 
@@ -115,6 +118,7 @@ static int hosts_make(struct process *p)
 {
     int rc = 0;
 
+    entropy(NULL, &p->common, sizeof(p->common));
     for (unsigned i = 0; !rc && i < p->n_engines; i++)
         rc = pool_make(p, i);
     for (unsigned i = 0; !rc && i < p->n_engines; i++)

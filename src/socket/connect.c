@@ -2,6 +2,7 @@
 // Making, naming and connecting sockets.
 #include <leat/leat.h>
 #include "socket/socket.h"
+#include "tcp/fastopen.h"
 #include "tls/tls.h"
 
 int leat_socket(int domain, int type, int protocol)
@@ -91,7 +92,7 @@ static int wait_connected(struct socket *so)
     return err;
 }
 
-static int connect_start(struct socket *so, const struct sockaddr *addr, socklen_t addrlen)
+int socket_connect_start(struct socket *so, const struct sockaddr *addr, socklen_t addrlen, unsigned flags)
 {
     uint32_t scope;
     int err = sockaddr_read(so, addr, addrlen, &so->faddr, &so->fport, &scope);
@@ -102,7 +103,7 @@ static int connect_start(struct socket *so, const struct sockaddr *addr, socklen
                                                                        : ip_addr_v6(&in6addr_loopback);
     if (scope)
         so->tp->scope_index = scope;
-    err = tcp_connect(so->tp, &so->faddr, so->fport, so->bind_flags);
+    err = tcp_connect(so->tp, &so->faddr, so->fport, so->bind_flags | flags);
     if (err)
         return err;
     so->connecting = true;
@@ -124,8 +125,14 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
         return (int)api_result(socket_take_error(so));
     if (so->connecting)
         return (int)api_result(-EALREADY);
-    int err = so->tp && !so->tp->started ? connect_start(so, addr, addrlen) : -ECONNABORTED;
-    if (!err)
+    bool defer = so->tp && so->tp->fastopen && so->tp->fastopen->may_defer;
+    int err = so->tp && !so->tp->started
+                  ? socket_connect_start(so, addr, addrlen, defer ? TCP_CONNECT_DATA : 0)
+                  : -ECONNABORTED;
+    if (!err && fastopen_deferred(so->tp)) { /* there is a cookie: the SYN goes with the first write */
+        so->connecting = false;
+        so->connected = true;
+    } else if (!err)
         err = socket_waits(so, 0) ? wait_connected(so) : -EINPROGRESS;
     return (int)api_result(err);
 }

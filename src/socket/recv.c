@@ -4,6 +4,7 @@
 #include <string.h>
 #include <leat/tls.h>
 #include "socket/socket.h"
+#include "tcp/fastopen.h"
 #include "tls/rx.h"
 
 /* What a call asks for. */
@@ -93,6 +94,8 @@ static int recv_state(const struct socket *so)
 {
     if (so->listening || (!so->connected && !so->connecting && !so->error))
         return -ENOTCONN;
+    if (so->tp && fastopen_deferred(so->tp))
+        fastopen_kick(so->tp); /* who reads first has nothing to send with the SYN */
     return 0;
 }
 

@@ -148,9 +148,12 @@ ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct
                     socklen_t addrlen)
 {
     struct socket *so = api_socket(fd);
+    struct iovec iov = {(void *)(uintptr_t)buf, len};
     if (so && addr && so->connected)
         return api_result(-EISCONN);
-    return so ? leat_send(fd, buf, len, flags) : -1;
+    if (so && addr && socket_fastopen(so, flags))
+        return api_result(socket_fastopen_send(so, &iov, 1, flags, addr, addrlen));
+    return so ? leat_send(fd, buf, len, flags & ~MSG_FASTOPEN) : -1;
 }
 
 ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -160,6 +163,9 @@ ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
         return -1;
     if (msg->msg_iovlen > IOV_MAX)
         return api_result(-EMSGSIZE);
+    if (msg->msg_name && socket_fastopen(so, flags))
+        return api_result(socket_fastopen_send(so, msg->msg_iov, (int)msg->msg_iovlen, flags, msg->msg_name,
+                                               msg->msg_namelen));
     int type = msg->msg_controllen ? socket_tls_cmsg(so, msg) : 0;
     if (type < 0)
         return api_result(type);

@@ -178,6 +178,15 @@ uint32_t socket_readable_bytes(const struct socket *so);
 int64_t socket_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags);
 /* With the type that a control message gave to the TLS record; 0: none. */
 int64_t socket_send_type(struct socket *so, const struct iovec *iov, int iovcnt, int flags, uint8_t type);
+/* fastopen.c. Does a write with an address connect (RFC 7413)? */
+static inline bool socket_fastopen(const struct socket *so, int flags)
+{
+    return (flags & MSG_FASTOPEN) || (so->tp && (so->tp->flags & TF_FASTOPEN));
+}
+int64_t socket_fastopen_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags,
+                             const struct sockaddr *addr, socklen_t addrlen);
+/* connect.c: the connection begins; flags: TCP_CONNECT_DATA. */
+int socket_connect_start(struct socket *so, const struct sockaddr *addr, socklen_t addrlen, unsigned flags);
 /* 0, or why nothing can be sent now */
 int socket_send_state(struct socket *so);
 

@@ -369,6 +369,13 @@ static int write_binary(struct sysctl_tree *t, const struct node *node, const vo
 {
     char text[4096];
     size_t size = value_size(node->oid);
+    if (node->oid->type == SYSCTL_PROC && node->oid->size && newlen == node->oid->size) { /* bytes */
+        for (size_t i = 0; i < newlen; i++)
+            snprintf(text + 2 * i, 3, "%02x", ((const uint8_t *)newp)[i]);
+        int rc = sysctl_set_text(t, node->oid->name, text, err, errsize);
+        explicit_bzero(text, 2 * newlen);
+        return rc;
+    }
     if (size ? newlen != size : newlen >= sizeof(text)) {
         snprintf(err, errsize, "%s: a value of %zu bytes; expected %zu", node->oid->name, newlen,
                  size ? size : sizeof(text) - 1);

@@ -31,8 +31,9 @@ struct sysctl_oid {
     const char *unit; /* "bytes", "ms", "packets", ... or "" */
     enum sysctl_type type;
     uint8_t flags;
-    uint32_t offset;      /* of the field in the registered struct */
-    uint32_t size;        /* SYSCTL_STRING: bytes of the field with its NUL */
+    uint32_t offset; /* of the field in the registered struct */
+    uint32_t
+        size; /* SYSCTL_STRING: bytes of the field with its NUL; SYSCTL_PROC: of the binary form, whose text is hexadecimal */
     int64_t min, max;     /* numbers: the range that is accepted */
     int64_t def;          /* numbers: default */
     const char *def_text; /* SYSCTL_STRING: default */

@@ -2,6 +2,7 @@
 // The handshake from both ends: SYN_SENT (RFC 9293 §3.10.7.3), the ACK that ends SYN_RECEIVED, and what a SYN brings along.
 #include <errno.h>
 #include "tcp/hostcache.h"
+#include "tcp/fastopen.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 
@@ -123,6 +124,8 @@ bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s)
     }
     ecn_synack_received(tp, tcp_ace(s->th), segment_info(s)->tos & 3);
     syn_acked(tp, s);
+    if (tp->fastopen)
+        fastopen_synack(tp, s);
     if (!syn_text(tp, s))
         return false;
     tcp_ack_now(tp);
@@ -143,6 +146,8 @@ bool tcp_input_syn_received(struct tcb *tp, struct tcp_segment *s)
     tp->snd_wl1 = s->seq;
     tp->last_rcv = tp->e->now;
     tcp_established(tp);
+    if (tp->fastopen)
+        fastopen_established(tp);
     tcp_input_deliver_early(tp);
     if (tp->snd.bytes > 0 || (tp->flags & TF_FIN_QUEUED))
         tcb_mark_due(tp);

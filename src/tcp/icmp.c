@@ -6,6 +6,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <rte_byteorder.h>
+#include "tcp/fastopen.h"
 #include "tcp/hostcache.h"
 #include "tcp/auth/auth.h"
 #include "tcp/input.h"
@@ -93,6 +94,8 @@ static void unreachable(struct tcb *tp, int error, bool hard)
     bool patience_over = handshake && error != ECONNREFUSED && tp->rxtshift > TCP_MAXSOFT && tp->softerror;
     if (refused || patience_over) {
         t->stats->icmp_hard++;
+        if (tp->fastopen)
+            fastopen_path_failed(tp);
         tcp_drop(tp, error);
         return;
     }

@@ -2,6 +2,7 @@
 // TCP_INFO, as Linux and as FreeBSD have it.
 #include <string.h>
 #include <leat/tcp.h>
+#include "tcp/fastopen.h"
 #include "tcp/loss/rto.h"
 #include "tcp/output.h"
 #include "tcp/reassembly.h"
@@ -41,6 +42,8 @@ static uint8_t options(const struct tcb *tp)
         o |= LEAT_TCPI_OPT_SACK;
     if ((tp->flags & (TF_REQ_SCALE | TF_RCVD_SCALE)) == (TF_REQ_SCALE | TF_RCVD_SCALE))
         o |= LEAT_TCPI_OPT_WSCALE;
+    if (tp->fastopen && tp->fastopen->syn_data)
+        o |= LEAT_TCPI_OPT_TFO;
     if (tp->ecn & TE_ON)
         o |= LEAT_TCPI_OPT_ECN;
     return o;

@@ -2,6 +2,7 @@
 // A listener: its queue, the segments that come to it (RFC 9293 §3.10.7.2), and the connections that the SYN cache gives it.
 #include "base/alloc.h"
 #include "tcp/auth/auth.h"
+#include "tcp/fastopen.h"
 #include "tcp/input.h"
 #include "tcp/stats.h"
 #include "tcp/syncache.h"
@@ -186,6 +187,44 @@ static bool syn_good(const struct tcp_segment *s)
     return s->th->src_port != s->th->dst_port || !ip_addr_eq(&info->src, &info->dst);
 }
 
+/* RFC 7413 §4.2.2: a SYN with a valid cookie makes a connection at once. */
+static void listen_fast_open(struct tcb *listener, struct tcp_segment *s,
+                             const struct fastopen_option *answer)
+{
+    struct engine *e = listener->e;
+    struct fastopen_stats *st = &e->tcp->fastopen->stats;
+    struct half_open h;
+    bool full = queue_full(listener->listen);
+    struct tcb *tp = full || syncache_describe(&h, listener, s) < 0 ? NULL : connection(listener, &h);
+    if (tp && fastopen_take(listener, tp, s, answer))
+        return;
+    st->passive_nomem++;
+    if (tp)
+        tcp_free(tp);
+    if (e->tcp->syncache->params.rst_on_sock_fail)
+        tcp_refuse(e, listener, s);
+}
+
+static void listen_syn(struct tcb *listener, struct tcp_segment *s)
+{
+    struct tcp_layer *t = listener->e->tcp;
+    struct fastopen_option answer = {0};
+    enum fastopen_verdict verdict = FASTOPEN_ORDINARY;
+    if ((s->opt.seen & TOF_FASTOPEN) && (listener->flags & TF_FASTOPEN) && !(listener->flags & TF_NOOPT)) {
+        verdict = fastopen_syn(listener, s, &answer);
+        if (verdict == FASTOPEN_ACCEPT && syncache_has(t, s)) { /* an ordinary handshake is on */
+            t->fastopen->stats.server_half_open++;
+            verdict = FASTOPEN_ORDINARY;
+        }
+    }
+    if (verdict == FASTOPEN_ACCEPT) {
+        listen_fast_open(listener, s, &answer);
+        return;
+    }
+    t->fastopen->stats.server_cookie_sent += verdict == FASTOPEN_ANSWER;
+    syncache_syn(listener, s, verdict == FASTOPEN_ANSWER ? &answer : NULL);
+}
+
 struct tcb *tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
 {
     struct tcp_stats *st = listener->e->tcp->stats;
@@ -202,7 +241,7 @@ struct tcb *tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
     } else if (!syn_good(s)) {
         st->badsyn++;
     } else {
-        syncache_syn(listener, s);
+        listen_syn(listener, s);
     }
     return NULL;
 }

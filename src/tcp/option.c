@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <leat/tcp.h>
 #include "tcp/auth/auth.h"
+#include "tcp/fastopen.h"
 #include "tcp/log.h"
 #include "tcp/tcp.h"
 
@@ -90,6 +91,8 @@ static int set_number(struct tcb *tp, int name, int v)
             return -EINVAL;
         tp->keepcnt = (uint16_t)v;
         break;
+    case TCP_FASTOPEN_CONNECT:
+        return fastopen_connect_setopt(tp, v);
     case TCP_USER_TIMEOUT:
         if (v < 0)
             return -EINVAL;
@@ -117,6 +120,8 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
         return err;
     if (name == TCP_CONGESTION)
         return set_congestion(tp, val, len);
+    if (name == TCP_FASTOPEN || name == LEAT_TCP_FASTOPEN)
+        return fastopen_setopt(tp, val, len);
     if (tp->stack->setopt) {
         err = tp->stack->setopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)
@@ -159,6 +164,13 @@ static int get_number(const struct tcb *tp, int name, int *v)
         break;
     case TCP_KEEPCNT:
         *v = tp->keepcnt;
+        break;
+    case TCP_FASTOPEN:
+    case LEAT_TCP_FASTOPEN:
+        *v = fastopen_getopt(tp);
+        break;
+    case TCP_FASTOPEN_CONNECT:
+        *v = tp->fastopen && tp->fastopen->may_defer;
         break;
     case TCP_USER_TIMEOUT:
         *v = (int)tp->user_timeout_ms;

@@ -15,8 +15,11 @@
 #define TCPOLEN_SACK_PERMITTED 2
 #define TCPOPT_SACK            5 /* RFC 2018 §3 */
 #define TCPOLEN_SACK_HEAD      2
-#define TCPOLEN_SACK           8 /* one block */
-#define TCPOPT_TIMESTAMP       8 /* RFC 7323 §3 */
+#define TCPOLEN_SACK           8      /* one block */
+#define TCPOPT_FAST_OPEN       34     /* RFC 7413 §4.1.1 */
+#define TCPOPT_EXPERIMENT      254    /* RFC 6994 */
+#define TCPOPT_FAST_OPEN_MAGIC 0xF989 /* of Fast Open before it had a number */
+#define TCPOPT_TIMESTAMP       8      /* RFC 7323 §3 */
 #define TCPOLEN_TIMESTAMP      10
 #define TCPOLEN_TIMESTAMP_APPA 12 /* with two NOPs before it (RFC 7323 appendix A) */
 #define TCPOPT_SIGNATURE       19 /* RFC 2385 §3.0 */
@@ -32,6 +35,7 @@ enum tcp_options_seen {
     TOF_SACKPERM = 8,
     TOF_SACK = 16,
     TOF_BAD = 32,
+    TOF_FASTOPEN = 64,
     TOF_AUTH = 0x4000,   /* TCP-MD5 or TCP-AO: auth points at the option */
     TOF_BADAUTH = 0x8000 /* more than one of them, or one with a wrong length: no digest to believe */
 };
@@ -40,6 +44,9 @@ struct tcp_options {
     uint16_t seen;  /* TOF_* */
     uint8_t wscale; /* 0..14 */
     uint8_t n_sack;
+    uint8_t fo_len;           /* TOF_FASTOPEN: bytes of the cookie, whether possible or not */
+    bool fo_experimental;     /* kind 254 */
+    const uint8_t *fo_cookie; /* in the segment */
     uint16_t mss;
     uint32_t tsval, tsecr;
     struct sack_block sack[TCP_MAX_SACK];

@@ -51,6 +51,17 @@ static void parse_auth(struct tcp_options *o, const uint8_t *p, uint32_t len)
     o->auth = p;
 }
 
+/* The first one counts. */
+static void parse_fast_open(struct tcp_options *o, const uint8_t *p, uint32_t len, uint32_t head)
+{
+    if (o->seen & TOF_FASTOPEN)
+        return;
+    o->seen |= TOF_FASTOPEN;
+    o->fo_len = (uint8_t)(len - head);
+    o->fo_experimental = head > 2;
+    o->fo_cookie = p + head;
+}
+
 static void parse_one(struct tcp_options *o, const uint8_t *p, uint32_t len, bool syn)
 {
     switch (p[0]) {
@@ -84,6 +95,14 @@ static void parse_one(struct tcp_options *o, const uint8_t *p, uint32_t len, boo
     case TCPOPT_SIGNATURE:
     case TCPOPT_AO:
         parse_auth(o, p, len);
+        break;
+    case TCPOPT_FAST_OPEN:
+        if (syn)
+            parse_fast_open(o, p, len, 2);
+        break;
+    case TCPOPT_EXPERIMENT:
+        if (syn && len >= 4 && get16(p + 2) == TCPOPT_FAST_OPEN_MAGIC)
+            parse_fast_open(o, p, len, 4);
         break;
     default:
         break;

@@ -2,6 +2,7 @@
 // Options as they are sent. Each option is aligned with NOPs before it and the list ends with EOL, as FreeBSD writes them.
 #include <string.h>
 #include "tcp/auth/auth.h"
+#include "tcp/fastopen.h"
 #include "tcp/output.h"
 #include "tcp/reassembly.h"
 #include "tcp/tcp.h"
@@ -70,7 +71,24 @@ unsigned tcp_options_signature(const struct tcb *tp, uint8_t *out)
     return finish(&w);
 }
 
-unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out)
+/* RFC 7413 §4.1.1; not aligned, as FreeBSD. What does not fit is left out. */
+static void fast_open(struct writer *w, struct tcp_syn_options *o)
+{
+    const struct fastopen_option *fo = o->fastopen;
+    unsigned head = fo->experimental ? 4 : 2;
+    if (w->len + head + fo->len > OPTIONS_MAX) {
+        o->fastopen = NULL;
+        return;
+    }
+    put8(w, fo->experimental ? TCPOPT_EXPERIMENT : TCPOPT_FAST_OPEN);
+    put8(w, (uint8_t)(head + fo->len));
+    if (fo->experimental)
+        put16(w, TCPOPT_FAST_OPEN_MAGIC);
+    memcpy(w->out + w->len, fo->cookie, fo->len);
+    w->len += fo->len;
+}
+
+unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out)
 {
     struct writer w = {out, 0};
     if (o->mss) {
@@ -91,15 +109,20 @@ unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out)
     }
     if (o->stamps)
         timestamps(&w, o->tsval, o->tsecr);
+    if (o->fastopen && o->auth.kind == 0)
+        fast_open(&w, o);
+    else
+        o->fastopen = NULL; /* a digest leaves no room for a cookie */
     w.len = tcp_auth_option(&o->auth, out, w.len);
     return finish(&w);
 }
 
-unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
+unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out, bool *fastopen)
 {
     bool answer = tp->state == TCPS_SYN_RECEIVED; /* only what was offered */
     uint32_t scale = answer ? TF_REQ_SCALE | TF_RCVD_SCALE : TF_REQ_SCALE;
     uint32_t stamps = answer ? TF_REQ_TSTMP | TF_RCVD_TSTMP : TF_REQ_TSTMP;
+    *fastopen = false;
     if (tp->flags & TF_NOOPT)
         return tcp_options_signature(tp, out);
     struct tcp_syn_options o = {
@@ -112,7 +135,11 @@ unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out)
         .tsecr = tp->ts_recent,
         .auth = tcp_auth_choice(tp),
     };
-    return tcp_options_write(&o, out);
+    if (tp->fastopen && tp->fastopen->offered && tp->snd_max == tp->iss) /* not again (RFC 7413 §4.2.2) */
+        o.fastopen = &tp->fastopen->option;
+    unsigned len = tcp_options_write(&o, out);
+    *fastopen = o.fastopen != NULL;
+    return len;
 }
 
 static void sack_blocks(struct writer *w, struct tcb *tp)

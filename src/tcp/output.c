@@ -226,19 +226,54 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
 
 int tcp_output_syn(struct tcb *tp)
 {
+    return tcp_output_opening(tp, 0, 0);
+}
+
+int tcp_output_opening(struct tcb *tp, uint32_t len, uint32_t mss)
+{
     struct segment s = {.seq = tp->iss, .flags = RTE_TCP_SYN_FLAG};
+    bool fastopen;
     int err = tcp_path_refresh(tp);
     if (err < 0)
         return not_sent(tp, err);
     if (tp->state == TCPS_SYN_RECEIVED)
         s.flags |= RTE_TCP_ACK_FLAG;
     s.ace = tp->state == TCPS_SYN_RECEIVED ? ecn_own_synack_flags(tp) : ecn_syn_flags(tp);
-    s.optlen = tcp_options_syn(tp, s.options);
+    s.optlen = tcp_options_syn(tp, s.options, &fastopen);
+    if (len > 0 && mss > s.optlen && (fastopen || tp->state == TCPS_SYN_RECEIVED))
+        s.len = RTE_MIN(len, mss - s.optlen);
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
+    if (s.len > 0 && sendbuf_attach(&tp->snd, 0, s.len, m) < 0) {
+        rte_pktmbuf_free(m);
+        return not_sent(tp, -ENOBUFS);
+    }
     if (s.flags & RTE_TCP_ACK_FLAG)
         ack_sent(tp);
+    err = to_ip(tp, m, ECN_NOT_ECT);
+    advance(tp, &s);
+    return err;
+}
+
+int tcp_output_early(struct tcb *tp, uint32_t len)
+{
+    struct segment s = {.seq = tp->snd_nxt, .len = len, .flags = RTE_TCP_ACK_FLAG};
+    uint32_t off = tp->snd_nxt - (tp->iss + 1); /* the SYN is not acknowledged yet */
+    int err = tcp_path_refresh(tp);
+    if (err < 0)
+        return not_sent(tp, err);
+    s.optlen = tcp_options_data(tp, s.options, false);
+    if (off + len == tp->snd.bytes)
+        s.flags |= RTE_TCP_PSH_FLAG;
+    struct rte_mbuf *m = build(tp, &s);
+    if (!m)
+        return not_sent(tp, -ENOBUFS);
+    if (sendbuf_attach(&tp->snd, off, len, m) < 0) {
+        rte_pktmbuf_free(m);
+        return not_sent(tp, -ENOBUFS);
+    }
+    ack_sent(tp);
     err = to_ip(tp, m, ECN_NOT_ECT);
     advance(tp, &s);
     return err;

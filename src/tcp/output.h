@@ -15,6 +15,10 @@
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len);
 /* SYN or SYN-ACK by state (snd_una == iss). */
 int tcp_output_syn(struct tcb *tp);
+/* The same with up to len bytes of the send buffer, as far as mss (with its options) and, of a SYN, Fast Open's option allow; and more
+ * of it in SYN_RECEIVED, from snd_nxt on (RFC 7413 §4.2.2). */
+int tcp_output_opening(struct tcb *tp, uint32_t len, uint32_t mss);
+int tcp_output_early(struct tcb *tp, uint32_t len);
 /* A bare ACK with the present window and SACK blocks. */
 int tcp_output_ack(struct tcb *tp);
 /* A bare ACK at once, whatever else is due (RFC 5961). */
@@ -52,11 +56,13 @@ struct tcp_syn_options {
     bool scale, sack, stamps;
     uint8_t wscale;
     uint32_t tsval, tsecr;
-    struct auth_choice auth; /* kind 0: none */
+    struct auth_choice auth;                /* kind 0: none */
+    const struct fastopen_option *fastopen; /* NULL: none; set to NULL when it did not fit */
 };
 /* optwrite.c: options of a segment in FreeBSD's order and padding; out has room for 40 bytes. Returns the length, a multiple of 4. */
-unsigned tcp_options_write(const struct tcp_syn_options *o, uint8_t *out);
-unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out);
+unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out);
+unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out,
+                         bool *fastopen); /* the Fast Open option is among them */
 /* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);
 /* Of a segment that has no other: the digest of TCP-MD5 or TCP-AO where in use. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "tcp/hostcache.h"
 #include "tcp/auth/auth.h"
+#include "tcp/fastopen.h"
 #include "tcp/input.h"
 #include "tcp/log.h"
 #include "tcp/reassembly.h"
@@ -26,6 +27,8 @@ static void shut(struct tcb *tp)
 {
     tcp_log_detach(tp);
     tcp_listen_unqueue(tp);
+    if (tp->fastopen)
+        fastopen_closed(tp);
     hostcache_learn(tp);
     tcp_timers_stop(tp);
     engine_unmark_due(tp->e, &tp->due);
@@ -70,6 +73,8 @@ void tcp_free(struct tcb *tp)
     recvbuf_free(tp);
     tp->stack->fini(tp, true);
     tcp_auth_free(tp);
+    if (tp->fastopen)
+        fastopen_free(tp);
     if (tp->so)
         tp->up->detached(tp);
     t->states[TCPS_CLOSED]--;
@@ -86,7 +91,8 @@ void tcp_established(struct tcb *tp)
     tp->rxtshift = 0;
     tcp_timer_stop(tp, TT_REXMT);
     tcp_pmtu_established(tp);
-    tp->stack->established(tp);
+    if (!tp->fastopen || !tp->fastopen->early) /* the window was set up by the SYN */
+        tp->stack->established(tp);
     tcp_keepalive_arm(tp);
     tp->up->connected(tp);
 }

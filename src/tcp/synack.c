@@ -8,7 +8,7 @@
 
 #define TCP_HEADER 20u
 
-static unsigned options(const struct half_open *h, bool syn, uint8_t *out)
+static unsigned options(struct half_open *h, bool syn, uint8_t *out)
 {
     if (h->flags & SCF_NOOPT)
         return tcp_auth_option(&h->auth, out, 0);
@@ -21,8 +21,12 @@ static unsigned options(const struct half_open *h, bool syn, uint8_t *out)
         .tsval = (uint32_t)(h->e->now / NS_PER_MS) + h->ts_offset,
         .tsecr = h->ts_recent,
         .auth = h->auth,
+        .fastopen = syn ? h->answer : NULL,
     };
-    return tcp_options_write(&o, out);
+    unsigned len = tcp_options_write(&o, out);
+    if (syn)
+        h->answer = NULL; /* only in the first SYN-ACK, as FreeBSD */
+    return len;
 }
 
 static struct rte_mbuf *build(struct half_open *h, uint8_t flags)

@@ -191,6 +191,7 @@ static int entry_flow(struct half_open *h, const struct tcb *listener, const str
     h->started = h->sent_at = e->now;
     h->snd_scale = h->rcv_scale = 0;
     h->ecn = ECN_REFUSED;
+    h->answer = NULL;
     h->rxmits = 0;
     h->path.netif = NULL;
     int err = ip_path_find(e, &h->laddr, &h->faddr, h->scope_index, &h->path);
@@ -274,7 +275,25 @@ static void repeated(struct half_open *h, const struct tcp_segment *s)
     timer_arm(h);
 }
 
-void syncache_syn(struct tcb *listener, const struct tcp_segment *s)
+bool syncache_has(const struct tcp_layer *t, const struct tcp_segment *s)
+{
+    return find_by_segment(t->syncache, s) != NULL;
+}
+
+int syncache_describe(struct half_open *h, const struct tcb *listener, const struct tcp_segment *s)
+{
+    int err = entry_flow(h, listener, s);
+    if (err < 0)
+        return err;
+    entry_options(h, s);
+    if (!(h->flags & SCF_NOOPT))
+        h->ecn = (uint8_t)ecn_answer(h->e->tcp, tcp_ace(s->th), segment_info(s)->tos & 3);
+    choose_iss(h, false);
+    h->rxmits = 1;
+    return 0;
+}
+
+void syncache_syn(struct tcb *listener, const struct tcp_segment *s, const struct fastopen_option *answer)
 {
     struct tcp_layer *t = listener->e->tcp;
     struct half_open *h = NULL, space;
@@ -299,6 +318,7 @@ void syncache_syn(struct tcb *listener, const struct tcp_segment *s)
         if (!cookie && !(h->flags & SCF_NOOPT)) /* a cookie has no room for it */
             h->ecn = (uint8_t)ecn_answer(t, tcp_ace(s->th), segment_info(s)->tos & 3);
         choose_iss(h, cookie);
+        h->answer = answer;
         h->rxmits = 1;
         sent = synack_send(h) == 0;
         t->stats->sc_dropped += !sent;

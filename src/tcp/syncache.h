@@ -29,6 +29,8 @@ struct half_open {
     uint16_t fport, lport; /* network order */
     struct ip_addr faddr, laddr;
     struct ip_path path;
+    const struct fastopen_option
+        *answer; /* a Fast Open cookie for the SYN-ACK; while the SYN is dealt with only */
     tcp_seq iss, irs;
     uint32_t ts_recent;      /* the peer's, to be echoed */
     uint32_t ts_offset;      /* of our clock */
@@ -84,8 +86,15 @@ struct half_open *syncache_find(const struct tcp_syncache *c, uint32_t hash, con
 /* Everyone, in no order: for listings. */
 void syncache_walk(const struct tcp_layer *t, void (*fn)(void *arg, const struct half_open *h), void *arg);
 
-/* A SYN that may begin a connection (flags SYN alone): answered with a SYN-ACK, remembered, or dropped and counted. */
-void syncache_syn(struct tcb *listener, const struct tcp_segment *s);
+struct fastopen_option;
+
+/* A SYN that may begin a connection: answered with a SYN-ACK, remembered, or dropped and counted. answer: a Fast Open cookie that goes
+ * with the SYN-ACK, or NULL. */
+void syncache_syn(struct tcb *listener, const struct tcp_segment *s, const struct fastopen_option *answer);
+/* *h of the SYN, as an entry would be, for who makes the connection at once. 0, or -errno: no way to the peer. */
+int syncache_describe(struct half_open *h, const struct tcb *listener, const struct tcp_segment *s);
+/* Is there an entry for the connection that s belongs to? */
+bool syncache_has(const struct tcp_layer *t, const struct tcp_segment *s);
 /*
  * An ACK for a listener: what it completes, an entry of the cache or one made up from a cookie in *space. NULL: nothing, dropped and
  * counted; *refuse: it deserves a RST.

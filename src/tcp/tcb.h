@@ -61,6 +61,7 @@ enum tcb_flags {
     TF_QUICKACK = 0x200000,
     TF_RCVBUF_FIXED = 0x400000, /* SO_RCVBUF was set: no auto-tuning */
     TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
+    TF_FASTOPEN = 0x1000000,    /* TCP_FASTOPEN */
     TF_RXWIN0SENT = 0x8000000,  /* the last window sent was 0: what comes now is acknowledged at once */
     TF_AUTH = 0x20000000,       /* segments are signed (auth/auth.h); of a listener: it has keys */
     TF_FRAGMENT = 0x40000000,   /* segments may be fragmented on their way: no path MTU discovery */
@@ -176,6 +177,7 @@ struct tcb {
     accept_link;               /* in the listener's queue, later in the engine's of TIME_WAIT */
     TAILQ_ENTRY(tcb) all_link; /* every tcb of the engine */
     struct tcp_listen *listen; /* TCPS_LISTEN only */
+    struct fastopen *fastopen; /* RFC 7413; NULL: not in use */
     struct tcp_port *port;     /* demux.c: the local port's list that holds port_link; NULL = not bound */
     LIST_ENTRY(tcb) port_link;
     uint16_t bind_flags; /* TCP_BIND_* */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
+#include "tcp/fastopen.h"
 #include "tcp/hostcache.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
@@ -50,6 +51,7 @@ static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_
 
 static void layer_free(struct tcp_layer *t)
 {
+    fastopen_destroy(t);
     syncache_destroy(t);
     sysctl_unregister(t->e->sysctl, t);
     hostcache_destroy(t);
@@ -86,6 +88,8 @@ static int layer_tables(struct tcp_layer *t)
         rc = tcp_pmtu_create(t);
     if (rc == 0)
         rc = tcp_auth_create(t);
+    if (rc == 0)
+        rc = fastopen_create(t);
     return rc < 0 ? rc : demux_create(t);
 }
 

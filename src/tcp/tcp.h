@@ -67,6 +67,7 @@ struct tcp_layer {
     struct wheel_timer bb_timer;
     struct demux *demux;           /* demux.c: connections by four-tuple; listeners and bound ports */
     struct tcp_syncache *syncache; /* syncache.c: half-open passive connections */
+    struct tcp_fastopen *fastopen; /* fastopen.h */
     struct tcb_list all;
 };
 
@@ -92,7 +93,8 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so); /
 #define TCP_BIND_REUSEADDR 1
 #define TCP_BIND_REUSEPORT 2
 #define TCP_BIND_V6ONLY    4
-#define TCP_BIND_V6        8 /* the socket's family is AF_INET6 */
+#define TCP_BIND_V6        8      /* the socket's family is AF_INET6 */
+#define TCP_CONNECT_DATA   0x8000 /* tcp_connect(): what is written now may go with the SYN (RFC 7413) */
 /* port 0: an ephemeral one. Addresses in network order. -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already). */
 int tcp_bind(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, unsigned flags);
 int tcp_listen(struct tcb *tp, int backlog, unsigned flags);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
+#include "tcp/fastopen.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
@@ -28,7 +29,9 @@ static void tcp_due(struct due *d)
         break;
     case TCPS_SYN_SENT:
     case TCPS_SYN_RECEIVED:
-        if (tp->snd_nxt == tp->iss)
+        if (tp->fastopen)
+            fastopen_output(tp);
+        else if (tp->snd_nxt == tp->iss)
             tcp_output_syn(tp);
         else if (tp->state == TCPS_SYN_RECEIVED && (tp->flags & TF_ACKNOW))
             tcp_output_ack(tp);
@@ -117,6 +120,10 @@ int tcp_listen(struct tcb *tp, int backlog, unsigned flags)
         tcp_listen_free(tp);
         return err;
     }
+    if (tp->fastopen && (err = fastopen_listen(tp)) < 0) {
+        tcp_listen_free(tp);
+        return err;
+    }
     l->backlog = limit;
     tcp_set_state(tp, TCPS_LISTEN);
     return 0;
@@ -162,6 +169,8 @@ int tcp_connect(struct tcb *tp, const struct ip_addr *addr, uint16_t port_be, un
     tcp_mss_update(tp);
     tcp_set_state(tp, TCPS_SYN_SENT);
     t->stats->connattempt++;
+    if (tp->flags & TF_FASTOPEN)
+        fastopen_connect(tp, flags & TCP_CONNECT_DATA);
     tcp_timer_arm(tp, TT_KEEP, tp->e->now + tp->keepinit_ms * NS_PER_MS);
     tcb_mark_due(tp);
     return 0;
@@ -223,6 +232,8 @@ int64_t tcp_send(struct tcb *tp, const struct iovec *iov, int iovcnt, size_t len
         tp->flags &= ~TF_MORETOCOME;
     if (TCPS_HAVEESTABLISHED(tp->state))
         tcb_mark_due(tp);
+    else if (tp->fastopen)
+        fastopen_kick(tp);
     return n;
 }
 
@@ -237,6 +248,8 @@ int tcp_send_extent(struct tcb *tp, struct extent *x)
     tp->flags &= ~TF_MORETOCOME;
     if (TCPS_HAVEESTABLISHED(tp->state))
         tcb_mark_due(tp);
+    else if (tp->fastopen)
+        fastopen_kick(tp);
     return 0;
 }
 
@@ -260,9 +273,13 @@ int tcp_shutdown_write(struct tcb *tp)
     case TCPS_CLOSE_WAIT:
         tcp_set_state(tp, TCPS_LAST_ACK);
         break;
+    case TCPS_SYN_SENT:
+        if (!tp->fastopen)
+            return -ENOTCONN;
+        fastopen_kick(tp); /* the FIN follows what was written before the connection is there */
+        break;
     case TCPS_CLOSED:
     case TCPS_LISTEN:
-    case TCPS_SYN_SENT:
         return -ENOTCONN;
     default:
         return 0; /* done before */

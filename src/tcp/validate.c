@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Is the segment acceptable in a synchronized state? RST, SYN, timestamps, window: RFC 9293 §3.10.7.4 with RFC 5961 and RFC 7323.
 #include <errno.h>
+#include "tcp/fastopen.h"
 #include "tcp/input.h"
 #include "tcp/output.h"
 #include "tcp/reassembly.h"
@@ -12,7 +13,10 @@
 static void reset(struct tcb *tp)
 {
     tp->e->tcp->stats->rcvrst++;
-    tcp_drop(tp, tp->state == TCPS_SYN_RECEIVED ? ECONNREFUSED : ECONNRESET);
+    if (tp->fastopen)
+        fastopen_reset(tp);
+    bool refused = tp->state == TCPS_SYN_RECEIVED && !(tp->flags & TF_PASSIVE);
+    tcp_drop(tp, refused ? ECONNREFUSED : ECONNRESET);
 }
 
 /* RFC 5961 §3.2: exactly at rcv_nxt it is believed, elsewhere in the window it is asked about. */

@@ -2,6 +2,7 @@
 // One end of a benchmark in a process of its own; the same program over Leat and, with -DPEER_KERNEL, over the kernel's sockets.
 //   peer [leat options -- EAL options --] server PORT
 //   peer [leat options -- EAL options --] rr|crr|bulk ADDRESS PORT CONNS SECONDS
+//   peer [leat options -- EAL options --] synflood ADDRESS PORT CONNS SECONDS [SYNS]: bulk, without and with SYNS forged SYNs a second
 // The client prints one line: what it counted per second, and the unit.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #else
 #include <leat/event.h>
 #include <leat/leat.h>
+#include "flood.h"
 #define NET(name) leat_##name
 #endif
 
@@ -37,6 +39,8 @@ struct conn {
 static int epfd, listener = -1;
 static struct sockaddr_in to;
 static bool client, reconnect, bulk;
+static uint64_t syns; /* forged, a second; 0: no flood */
+static double calm;   /* rate before the flood */
 static unsigned conns, seconds;
 static uint64_t done, t_begin, t_count, done_at_count;
 static struct conn *all;
@@ -164,6 +168,14 @@ static void client_clock(void)
     if (!t_count || now - t_count < (uint64_t)seconds * 1000000000)
         return;
     double rate = (double)(done - done_at_count) * 1e9 / (double)(now - t_count);
+    if (syns && calm == 0) {
+        calm = rate;
+        t_begin = now;
+        t_count = 0;
+        return;
+    }
+    if (syns)
+        printf("%.3f Gbit/s before, %.4f share kept\n", calm * 8 / 1e9, rate / calm);
     if (bulk)
         printf("%.3f Gbit/s\n", rate * 8 / 1e9);
     else
@@ -191,6 +203,10 @@ static int loop(void *arg)
     if (client)
         client_clock();
 #ifndef PEER_KERNEL
+    if (calm > 0)
+        flood_turn(clock_ns());
+#endif
+#ifndef PEER_KERNEL
     if (stop)
         leat_stop();
 #endif
@@ -213,12 +229,18 @@ static void start_client(int argc, char **argv)
 {
     client = true;
     reconnect = strcmp(argv[1], "crr") == 0;
-    bulk = strcmp(argv[1], "bulk") == 0;
+    bulk = strcmp(argv[1], "bulk") == 0 || strcmp(argv[1], "synflood") == 0;
+    if (strcmp(argv[1], "synflood") == 0)
+        syns = argc > 6 ? strtoull(argv[6], NULL, 10) : 100000;
     to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
     if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
         die(argv[2]);
     conns = (unsigned)atoi(argv[4]);
     seconds = (unsigned)atoi(argv[5]);
+#ifndef PEER_KERNEL
+    if (syns && !flood_init(to.sin_addr.s_addr, to.sin_port, syns))
+        die("flood");
+#endif
     all = calloc(conns, sizeof(*all));
     t_begin = clock_ns();
     for (unsigned i = 0; i < conns; i++)
@@ -243,10 +265,11 @@ int main(int argc, char **argv)
     epfd = NET(epoll_create1)(0);
     if (argc == 3 && strcmp(argv[1], "server") == 0) {
         start_server(argc, argv);
-    } else if (argc == 6) {
+    } else if (argc == 6 || argc == 7) {
         start_client(argc, argv);
     } else {
-        fprintf(stderr, "usage: peer server PORT | peer rr|crr|bulk ADDRESS PORT CONNS SECONDS\n");
+        fprintf(stderr,
+                "usage: peer server PORT | peer rr|crr|bulk|synflood ADDRESS PORT CONNS SECONDS [SYNS]\n");
         return 2;
     }
 #ifdef PEER_KERNEL

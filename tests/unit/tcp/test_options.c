@@ -74,7 +74,7 @@ static void rfc2018_3_sack_of_wrong_length_is_ignored(void **state)
 
 static void rfc9293_3_1_unknown_options_are_skipped(void **state)
 {
-    PARSE(true, 253, 4, 0, 0, 34, 2, 2, 4, 2, 24, 0, 0);
+    PARSE(true, 253, 4, 0, 0, 77, 2, 2, 4, 2, 24, 0, 0);
     assert_int_equal(o.seen, TOF_MSS);
     assert_int_equal(o.mss, 536);
 }

