@@ -472,9 +472,9 @@ static void add_up(struct dialog *d, const struct segment *expected, uint64_t un
 int dialog_take(struct dialog *d, const struct segment *expected, uint64_t until, uint64_t *when, char *err,
                 size_t errlen)
 {
-    struct segment sent;
+    struct segment sent = {0};
     char text[SEGMENT_TEXT_MAX];
-    uint64_t at;
+    uint64_t at = 0;
     int error = next_packet(d, until, &sent, &at, err, errlen);
     if (error == -ETIMEDOUT)
         snprintf(err, errlen, "nothing was sent\n  expected:            %s",
