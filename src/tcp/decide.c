@@ -3,6 +3,12 @@
 #include "tcp/output.h"
 #include "tcp/tcp.h"
 
+/* A small segment is under way. What was sent 2 GB ago is not. */
+static bool small_in_flight(const struct tcb *tp)
+{
+    return seq_gt(tp->snd_sml, tp->snd_una) && seq_leq(tp->snd_sml, tp->snd_max);
+}
+
 /* May a segment that is not full go? Nagle with Minshall's change (RFC 9293 §3.7.4), cork, and the sender's side of the silly
  * window syndrome (§3.8.6.2.1). left: bytes queued from snd_nxt on. */
 static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
@@ -18,7 +24,7 @@ static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
         return true;
     if (tp->flags & (TF_NOPUSH | TF_MORETOCOME))
         return false;
-    return idle || (tp->flags & TF_NODELAY) || seq_leq(tp->snd_sml, tp->snd_una);
+    return idle || (tp->flags & TF_NODELAY) || !small_in_flight(tp);
 }
 
 uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)

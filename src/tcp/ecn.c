@@ -144,7 +144,7 @@ void ecn_synack_received(struct tcb *tp, uint8_t ace, enum ecn_field field)
 
 void ecn_syn_received(struct tcb *tp, uint8_t ace, enum ecn_field field)
 {
-    ecn_accepted(tp, tp->ecn & TE_ASKED ? ecn_answer(tp->e->tcp, ace, field) : ECN_REFUSED);
+    ecn_accepted(tp, ecn_answer(tp->e->tcp, ace, field)); /* whatever our own SYN said, as FreeBSD */
 }
 
 uint8_t ecn_own_synack_flags(struct tcb *tp)

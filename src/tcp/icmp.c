@@ -73,7 +73,9 @@ static void too_big(struct tcb *tp, uint32_t mtu)
         mtu = next_plateau(tp->path.mtu);
     if (mtu < t->params.minmss + headers)
         mtu = t->params.minmss + headers;
-    if (!t->params.path_mtu_discovery || mtu >= tp->path.mtu) {
+    /* FreeBSD holds it against the segment size, which is the default one until the peer's SYN; ICMPv6 lowers the path in any case. */
+    bool early = !TCPS_HAVERCVDSYN(tp->state) && headers == 40 && mtu >= t->params.mssdflt + headers;
+    if (!t->params.path_mtu_discovery || mtu >= tp->path.mtu || early) {
         t->stats->icmp_ignored++;
         return;
     }

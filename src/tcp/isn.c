@@ -24,7 +24,7 @@ void tcp_isn_init(struct tcb *tp)
 {
     tcp_isn(tp->e, &tp->laddr, &tp->faddr, tp->lport, tp->fport, &tp->iss, &tp->ts_offset);
     tp->snd_una = tp->snd_nxt = tp->snd_max = tp->snd_up = tp->recover = tp->iss;
-    tp->snd_wl2 = tp->iss;
+    tp->snd_wl2 = tp->snd_sml = tp->iss;
 }
 
 uint32_t tcp_ts_now(const struct tcb *tp)

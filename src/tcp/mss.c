@@ -30,9 +30,11 @@ uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t use
 
 uint16_t tcp_mss_offer(const struct tcb *tp)
 {
-    return tcp_mss_largest(&tp->faddr,
-                           tp->path.netif ? netif_mtu(tp->path.netif, ip_addr_is_v4(&tp->faddr)) : 1500,
-                           tp->maxseg_user);
+    uint32_t mtu = tp->path.netif ? netif_mtu(tp->path.netif, ip_addr_is_v4(&tp->faddr)) : 1500;
+    /* The path's MTU where it is less, as FreeBSD: what is too big for us there is likely too big on the way back. */
+    if (tp->path.netif && tp->path.mtu < mtu)
+        mtu = tp->path.mtu;
+    return tcp_mss_largest(&tp->faddr, mtu, tp->maxseg_user);
 }
 
 uint32_t tcp_mss_most(const struct tcb *tp)
