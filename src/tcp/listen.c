@@ -87,7 +87,7 @@ static void inherit(struct tcb *tp, const struct tcb *listener)
 static int take_half_open(struct tcb *tp, const struct tcb *listener, const struct half_open *h)
 {
     tp->iss = h->iss;
-    tp->snd_una = tp->snd_up = tp->recover = tp->snd_wl2 = h->iss;
+    tp->snd_una = tp->snd_up = tp->snd_sml = tp->recover = tp->snd_wl2 = h->iss;
     tp->snd_nxt = tp->snd_max = h->iss + 1;
     tp->irs = tp->snd_wl1 = h->irs;
     tp->rcv_nxt = tp->last_ack_sent = h->irs + 1;

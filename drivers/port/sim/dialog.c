@@ -453,7 +453,7 @@ static uint32_t largest_payload(const struct dialog *d)
 /* A script may write segments that follow one another as one, as a NIC that cuts them would be given it. */
 static void add_up(struct dialog *d, const struct segment *expected, uint64_t until, struct segment *sent)
 {
-    struct segment more;
+    struct segment more = {0};
     char err[200];
     uint64_t when;
     if (d->config.strict || expected->kind != SEGMENT_TCP || expected->len <= largest_payload(d))
