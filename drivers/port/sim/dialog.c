@@ -515,7 +515,7 @@ static void expect(struct dialog *d, const char *text, double ms)
 {
     struct segment s;
     char err[1000];
-    uint64_t when;
+    uint64_t when = 0;
     if (!parsed(d, &s, text))
         return;
     if (dialog_take(d, &s, sim_now(d->sim) + HORIZON, &when, err, sizeof(err)) < 0) {
