@@ -29,7 +29,8 @@ static uint16_t window_field(struct tcb *tp, uint8_t flags)
     unsigned scale = flags & RTE_TCP_SYN_FLAG ? 0 : tp->rcv_scale;
     uint32_t promised = seq_gt(tp->rcv_adv, tp->rcv_nxt) ? tp->rcv_adv - tp->rcv_nxt : 0;
     uint32_t said = promised > wnd && !(flags & RTE_TCP_SYN_FLAG) ? promised : wnd;
-    uint32_t field = (said + (1u << scale) - 1) >> scale; /* rounded up, as FreeBSD: else scaling takes back a part */
+    uint32_t field =
+        (said + (1u << scale) - 1) >> scale; /* rounded up, as FreeBSD: else scaling takes back a part */
     if (field > MAX_WINDOW)
         field = MAX_WINDOW;
     if (__builtin_expect(field == 0, 0)) {
