@@ -12,6 +12,7 @@
 #include <rte_mbuf.h>
 #include "base/alloc.h"
 #include "base/units.h"
+#include "engine/engine.h"
 #include "ip/ip.h"
 #include "link/link.h"
 #include "sysctl/sysctl.h"
