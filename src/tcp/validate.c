@@ -106,7 +106,7 @@ static void trim_front(struct tcb *tp, struct tcp_segment *s)
     }
     if (old > 0)
         reass_duplicate(tp, s->seq, s->seq + old);
-    s->seq = tp->rcv_nxt;
+    s->seq += old; /* of what is all old not to rcv_nxt: its window is no news */
     s->skip += old;
     s->len -= old;
 }
@@ -149,7 +149,7 @@ static bool validate_reader(struct tcb *tp, const struct tcp_segment *s)
     if (!(tp->flags & TF_ORPHAN) || s->len == 0 || tp->state < TCPS_FIN_WAIT_1)
         return true;
     tp->e->tcp->stats->rcvafterclose++;
-    tcp_output_reset(tp);
+    tcp_refuse(tp->e, tp, s);
     tcp_closed(tp);
     return false;
 }

@@ -47,6 +47,8 @@ static bool is_duplicate(const struct tcb *tp, const struct tcp_ack *a, uint32_t
 {
     if (a->acked > 0 || a->ack != tp->snd_una || tp->snd_una == tp->snd_max)
         return false;
+    if (tcp_timer_armed(tp, TT_PERSIST)) /* the answer to a window probe */
+        return false;
     if (tp->recovery)
         return newly_sacked > 0;
     return a->payload == 0 && !a->window_changed && !a->fin;
