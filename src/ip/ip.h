@@ -65,6 +65,15 @@ void ip_netif_up(struct netif *nif);
 int route_add(struct engine *e, const struct ip_addr *dst, uint8_t plen, const struct ip_addr *gateway,
               struct netif *nif);
 int route_del(struct engine *e, const struct ip_addr *dst, uint8_t plen);
+/* For listings: copies up to n routes, the first skip left out, and returns how many. */
+struct route_entry {
+    struct ip_addr dst, gateway;
+    uint8_t plen;                        /* in the family's own bits */
+    bool has_gateway, dynamic, autoconf; /* dynamic: by redirect; autoconf: by router advertisement */
+    const struct netif *netif;
+    uint64_t valid_until; /* ns; TIME_NEVER: no end */
+};
+unsigned route_list(struct engine *e, unsigned skip, struct route_entry *out, unsigned n);
 
 /* Finds the way to dst. 0, -EHOSTUNREACH, -ENETUNREACH, -ENOBUFS. */
 int ip_path_find(struct engine *e, const struct ip_addr *src, const struct ip_addr *dst, uint32_t scope_index,

@@ -137,6 +137,26 @@ int route_del(struct engine *e, const struct ip_addr *dst, uint8_t plen)
     return 0;
 }
 
+unsigned route_list(struct engine *e, unsigned skip, struct route_entry *out, unsigned n)
+{
+    const struct ip_layer *ip = e->ip;
+    unsigned k = 0;
+    for (uint32_t i = skip; i < ip->n_routes && k < n; i++) {
+        const struct route *r = &ip->routes[i];
+        out[k++] = (struct route_entry){
+            .dst = r->dst,
+            .gateway = r->gateway,
+            .plen = (uint8_t)(ip_addr_is_v4(&r->dst) && r->plen >= 96 ? r->plen - 96 : r->plen),
+            .has_gateway = r->has_gateway,
+            .dynamic = r->origin == ROUTE_REDIRECT,
+            .autoconf = r->origin == ROUTE_RA,
+            .netif = r->netif,
+            .valid_until = r->valid_until,
+        };
+    }
+    return k;
+}
+
 /* ---- routes that others told us, for a time ---- */
 
 static void expire(struct ip_layer *ip);

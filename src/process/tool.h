@@ -17,11 +17,16 @@ struct tool_command {
 int tool_sysctl(struct process *p, int argc, char **argv, FILE *out);
 /* The value of a name as text, counters and gauges added up over engines. 0; -ENOENT, -ENOSPC, or control_call()'s error. */
 int tool_sysctl_get(struct process *p, const char *name, char *value, size_t size, bool *number);
+/* A counter's value, added up over engines, and its description (desc NULL: not wanted). False: no such counter, or no answer. */
+bool tool_sysctl_counter(struct process *p, const char *name, uint64_t *value, char *desc, size_t size);
 /* Calls fn for each name below prefix ("": all), stops at its first nonzero. That, control_call()'s error, or how many there were. */
 int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg),
                      void *arg);
 int tool_tls(struct process *p, int argc, char **argv, FILE *out);
 int tool_ifconfig(struct process *p, int argc, char **argv, FILE *out);
+int tool_netstat(struct process *p, int argc, char **argv, FILE *out);
+int tool_sockstat(struct process *p, int argc, char **argv, FILE *out);
+int tool_tcpdrop(struct process *p, int argc, char **argv, FILE *out);
 
 int tool_blackbox(struct process *p, int argc, char **argv, FILE *out);
 bool tool_blackbox_stream(struct process *p, int argc, char **argv, int fd);

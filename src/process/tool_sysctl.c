@@ -183,6 +183,17 @@ int tool_sysctl_get(struct process *p, const char *name, char *value, size_t siz
     return (size_t)snprintf(value, size, "%s", o.value) < size ? 0 : -ENOSPC;
 }
 
+bool tool_sysctl_counter(struct process *p, const char *name, uint64_t *value, char *desc, size_t size)
+{
+    struct one o;
+    if (get(p, name, &o) || o.type != SYSCTL_COUNTER)
+        return false;
+    *value = strtoull(o.value, NULL, 10);
+    if (desc)
+        snprintf(desc, size, "%s", o.desc);
+    return true;
+}
+
 int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char *name, void *arg), void *arg)
 {
     struct page *pg = malloc(sizeof(*pg));

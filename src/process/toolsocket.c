@@ -27,7 +27,10 @@ struct tool_socket {
 static const struct tool_command commands[] = {
     {"blackbox", tool_blackbox, tool_blackbox_stream},
     {"ifconfig", tool_ifconfig, NULL},
+    {"netstat", tool_netstat, NULL},
+    {"sockstat", tool_sockstat, NULL},
     {"sysctl", tool_sysctl, NULL},
+    {"tcpdrop", tool_tcpdrop, NULL},
     {"tls", tool_tls, NULL},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -78,6 +78,8 @@ void tcp_free(struct tcb *tp)
     if (tp->so)
         tp->up->detached(tp);
     t->states[TCPS_CLOSED]--;
+    if (t->walk == tp)
+        t->walk = TAILQ_NEXT(tp, all_link);
     TAILQ_REMOVE(&t->all, tp, all_link);
     pool_put(&t->tcbs, tp);
 }

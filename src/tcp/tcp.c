@@ -136,3 +136,22 @@ void tcp_destroy(struct engine *e)
     tcp_ecn_destroy(t);
     layer_free(t);
 }
+
+bool tcp_walk(struct tcp_layer *t, bool first, unsigned most, int (*fn)(struct tcb *tp, void *arg), void *arg)
+{
+    if (first) {
+        t->walk = TAILQ_FIRST(&t->all);
+        t->walk_left =
+            t->tcbs.used; /* those that are made meanwhile stand at the end: it ends all the same */
+    }
+    while (t->walk && t->walk_left > 0 && most-- > 0) {
+        struct tcb *tp = t->walk;
+        t->walk = TAILQ_NEXT(tp, all_link);
+        t->walk_left--;
+        if (fn(tp, arg) != 0)
+            break;
+    }
+    if (t->walk_left == 0)
+        t->walk = NULL;
+    return t->walk == NULL;
+}

@@ -69,6 +69,8 @@ struct tcp_layer {
     struct tcp_syncache *syncache; /* syncache.c: half-open passive connections */
     struct tcp_fastopen *fastopen; /* fastopen.h */
     struct tcb_list all;
+    struct tcb *walk;   /* tcp_walk(): the next to visit; NULL: none */
+    uint32_t walk_left; /* and how many more at most */
 };
 
 struct demux;
@@ -115,6 +117,10 @@ int tcp_shutdown_write(struct tcb *tp);
 void tcp_close(struct tcb *tp, bool abort);
 /* Ends the connection with a RST and error, calls failed and detached. */
 void tcp_abort(struct tcb *tp, int error);
+/* Visits up to most connections and listeners, in the order in which they were made, going on where the last call stopped (first: from the
+ * beginning); fn may end the one that it is given. Returns whether that was the last. One walk an engine at a time. tcp.c */
+bool tcp_walk(struct tcp_layer *t, bool first, unsigned most, int (*fn)(struct tcb *tp, void *arg),
+              void *arg);
 /* Level IPPROTO_TCP options by number of <netinet/tcp.h>; name checked here, -ENOPROTOOPT when unknown. */
 int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len);
 int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len);

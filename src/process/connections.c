@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "process/connections.h"
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include "engine/control.h"
+#include "tcp/loss/rto.h"
+
+#define PAGE_CONNECTIONS 100
+
+struct page { /* travels by value */
+    bool first, last;
+    unsigned n;
+    struct connection c[PAGE_CONNECTIONS];
+};
+
+static void fill_timers(const struct tcb *tp, struct connection *c)
+{
+    uint64_t now = tp->e->now;
+    for (int i = 0; i < TT_N; i++) {
+        uint64_t at = tp->timer_at[i];
+        c->timer[i] = at == TIME_NEVER ? TIME_NEVER : at > now ? at - now : 0;
+    }
+    c->idle = tp->last_rcv ? now - tp->last_rcv : 0;
+}
+
+static void fill(const struct tcb *tp, struct connection *c)
+{
+    *c = (struct connection){
+        .laddr = tp->laddr,
+        .faddr = tp->faddr,
+        .lport = ntohs(tp->lport),
+        .fport = ntohs(tp->fport),
+        .engine = (uint8_t)tp->e->id,
+        .state = tp->state,
+        .v6 = tp->state == TCPS_LISTEN || tp->state == TCPS_CLOSED ? tp->bind_flags & TCP_BIND_V6
+                                                                   : !ip_addr_is_v4(&tp->faddr),
+        .v6only = tp->bind_flags & TCP_BIND_V6ONLY,
+        .owned = tp->so != NULL,
+        .recvq = tp->rcv.bytes,
+        .sendq = tp->snd.bytes,
+        .rcv_hiwat = tp->rcv.hiwat,
+        .snd_hiwat = tp->snd.hiwat,
+        .rcv_lowat = tp->rcv.lowat,
+        .snd_lowat = tp->snd.lowat,
+        .rcv_memory = tp->rcv.memory,
+        .cwnd = tp->cwnd,
+        .ssthresh = tp->ssthresh,
+        .mss = tp->maxseg,
+        .rtt = tp->srtt,
+        .rttvar = tp->rttvar,
+        .rto = rto_current(tp),
+        .rexmits = (uint32_t)tp->rexmit_segs,
+        .ooo = (uint32_t)tp->ooo_segs,
+        .zerowin = tp->snd_zerowin,
+    };
+    if (tp->listen) {
+        c->qlen = tp->listen->n_complete;
+        c->incqlen = tp->listen->n_incomplete;
+        c->qlimit = tp->listen->backlog;
+    }
+    snprintf(c->stack, sizeof(c->stack), "%s", tp->stack->name);
+    snprintf(c->cc, sizeof(c->cc), "%s", tp->cc->name);
+    fill_timers(tp, c);
+}
+
+static int take(struct tcb *tp, void *arg)
+{
+    struct page *pg = arg;
+    fill(tp, &pg->c[pg->n++]);
+    return 0;
+}
+
+static int on_engine_page(struct engine *e, void *arg)
+{
+    struct page *pg = arg;
+    pg->last = tcp_walk(e->tcp, pg->first, PAGE_CONNECTIONS, take, pg);
+    return 0;
+}
+
+static int walk_engine(struct engine *e, struct page *pg, int (*fn)(const struct connection *c, void *arg),
+                       void *arg)
+{
+    pg->first = true;
+    do {
+        pg->n = 0;
+        int rc = control_call(e, on_engine_page, pg, sizeof(*pg), TOOL_TIMEOUT_MS);
+        if (rc)
+            return rc;
+        for (unsigned i = 0; i < pg->n; i++) {
+            rc = fn(&pg->c[i], arg);
+            if (rc)
+                return rc;
+        }
+        pg->first = false;
+    } while (!pg->last);
+    return 0;
+}
+
+int connections_walk(struct process *p, int (*fn)(const struct connection *c, void *arg), void *arg)
+{
+    struct page *pg = malloc(sizeof(*pg));
+    int rc = pg ? 0 : -ENOMEM;
+    for (unsigned i = 0; i < p->n_engines && !rc; i++)
+        rc = walk_engine(p->engines[i].e, pg, fn, arg);
+    free(pg);
+    return rc;
+}
+
+static const char *const states[TCP_NSTATES] = {
+    [TCPS_CLOSED] = "CLOSED",         [TCPS_LISTEN] = "LISTEN",           [TCPS_SYN_SENT] = "SYN_SENT",
+    [TCPS_SYN_RECEIVED] = "SYN_RCVD", [TCPS_ESTABLISHED] = "ESTABLISHED", [TCPS_CLOSE_WAIT] = "CLOSE_WAIT",
+    [TCPS_FIN_WAIT_1] = "FIN_WAIT_1", [TCPS_CLOSING] = "CLOSING",         [TCPS_LAST_ACK] = "LAST_ACK",
+    [TCPS_FIN_WAIT_2] = "FIN_WAIT_2", [TCPS_TIME_WAIT] = "TIME_WAIT",
+};
+
+const char *connection_state_name(unsigned state)
+{
+    return state < TCP_NSTATES ? states[state] : "?";
+}
+
+int connection_state(const char *name)
+{
+    for (int i = 0; i < TCP_NSTATES; i++)
+        if (strcasecmp(name, states[i]) == 0)
+            return i;
+    return strcasecmp(name, "SYN_RECEIVED") == 0 ? TCPS_SYN_RECEIVED : -1;
+}
+
+const char *connection_proto(const struct connection *c)
+{
+    if (!c->v6)
+        return "tcp4";
+    return c->state <= TCPS_LISTEN && !c->v6only && ip_addr_is_any(&c->laddr) ? "tcp46" : "tcp6";
+}
+
+const char *connection_port(uint16_t port, bool names, char *buf, size_t size)
+{
+    struct servent entry, *found = NULL;
+    char space[1024];
+    if (port == 0)
+        snprintf(buf, size, "*");
+    else if (names && getservbyport_r(htons(port), "tcp", &entry, space, sizeof(space), &found) == 0 && found)
+        snprintf(buf, size, "%s", found->s_name);
+    else
+        snprintf(buf, size, "%u", port);
+    return buf;
+}

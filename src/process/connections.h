@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The connections of all engines as tools see them: copied a few at a time, with turns in between, so that a hundred thousand of them do not
+// hold an engine up. What begins or ends meanwhile may be missing.
+#pragma once
+#include "process/tool.h"
+#include "tcp/tcp.h"
+
+struct connection {
+    struct ip_addr laddr, faddr;
+    uint16_t lport, fport; /* host order */
+    uint8_t engine;
+    uint8_t state;   /* enum tcp_state */
+    bool v6, v6only; /* of the socket: a listener on :: that is not v6only takes IPv4 too */
+    bool owned;      /* a socket has it */
+    uint32_t recvq, sendq, rcv_hiwat, snd_hiwat, rcv_lowat, snd_lowat; /* bytes */
+    uint32_t rcv_memory;                                               /* bytes of packet buffers held */
+    uint32_t qlen, incqlen, qlimit;                                    /* of a listener */
+    uint32_t cwnd, ssthresh, mss;                                      /* bytes */
+    uint64_t rtt, rttvar, rto;                                         /* ns */
+    uint64_t timer[TT_N];                                              /* ns from now; TIME_NEVER: off */
+    uint64_t idle;                                                     /* ns since the last segment in */
+    uint32_t rexmits, ooo, zerowin;                                    /* segments */
+    char stack[16], cc[16];
+};
+
+/* Calls fn for each connection and listener of every engine until it returns nonzero, and returns that; 0; or control_call()'s error. */
+int connections_walk(struct process *p, int (*fn)(const struct connection *c, void *arg), void *arg);
+/* "SYN_RCVD", ... as netstat(1) has them. connection_state(): its number, -1 for no such name. */
+const char *connection_state_name(unsigned state);
+int connection_state(const char *name);
+/* "tcp4", "tcp6", "tcp46" */
+const char *connection_proto(const struct connection *c);
+/* The port's service when names are wanted and it has one, else its number; 0: "*". */
+const char *connection_port(uint16_t port, bool names, char *buf, size_t size);
