@@ -6,11 +6,14 @@
 #include <string.h>
 #include "engine/control.h"
 #include "tcp/loss/rto.h"
+#include "tcp/syncache.h"
 
 #define PAGE_CONNECTIONS 100
 
 struct page { /* travels by value */
     bool first, last;
+    bool half_open; /* connections are done, the SYN cache's entries follow */
+    unsigned skip;  /* of those, how many earlier pages had */
     unsigned n;
     struct connection c[PAGE_CONNECTIONS];
 };
@@ -57,7 +60,6 @@ static void fill(const struct tcb *tp, struct connection *c)
     };
     if (tp->listen) {
         c->qlen = tp->listen->n_complete;
-        c->incqlen = tp->listen->n_incomplete;
         c->qlimit = tp->listen->backlog;
     }
     snprintf(c->stack, sizeof(c->stack), "%s", tp->stack->name);
@@ -72,10 +74,48 @@ static int take(struct tcb *tp, void *arg)
     return 0;
 }
 
+struct half_open_walk {
+    struct page *pg;
+    unsigned at;
+};
+
+static void take_half_open(void *arg, const struct half_open *h)
+{
+    struct half_open_walk *w = arg;
+    struct page *pg = w->pg;
+    if (w->at++ < pg->skip || pg->n == PAGE_CONNECTIONS)
+        return;
+    struct connection *c = &pg->c[pg->n++];
+    *c = (struct connection){
+        .laddr = h->laddr,
+        .faddr = h->faddr,
+        .lport = ntohs(h->lport),
+        .fport = ntohs(h->fport),
+        .engine = (uint8_t)h->e->id,
+        .state = TCPS_SYN_RECEIVED,
+        .v6 = !ip_addr_is_v4(&h->faddr),
+        .half_open = true,
+        .ssthresh = UINT32_MAX,
+        .rexmits = h->rxmits > 0 ? h->rxmits - 1u : 0,
+        .idle = h->e->now - h->started,
+        .stack = "-",
+        .cc = "-",
+    };
+    for (int i = 0; i < TT_N; i++)
+        c->timer[i] = TIME_NEVER;
+}
+
 static int on_engine_page(struct engine *e, void *arg)
 {
     struct page *pg = arg;
-    pg->last = tcp_walk(e->tcp, pg->first, PAGE_CONNECTIONS, take, pg);
+    if (!pg->half_open) {
+        pg->half_open = tcp_walk(e->tcp, pg->first, PAGE_CONNECTIONS, take, pg);
+        return 0;
+    }
+    struct half_open_walk w = {pg, 0};
+    syncache_walk(e->tcp, take_half_open, &w);
+    pg->skip += pg->n;
+    pg->last = pg->skip >= w.at;
     return 0;
 }
 
@@ -83,6 +123,8 @@ static int walk_engine(struct engine *e, struct page *pg, int (*fn)(const struct
                        void *arg)
 {
     pg->first = true;
+    pg->half_open = pg->last = false;
+    pg->skip = 0;
     do {
         pg->n = 0;
         int rc = control_call(e, on_engine_page, pg, sizeof(*pg), TOOL_TIMEOUT_MS);

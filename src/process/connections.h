@@ -12,6 +12,7 @@ struct connection {
     uint8_t state;   /* enum tcp_state */
     bool v6, v6only; /* of the socket: a listener on :: that is not v6only takes IPv4 too */
     bool owned;      /* a socket has it */
+    bool half_open;  /* an entry of the SYN cache: what follows but state, rexmits and idle is unknown */
     uint32_t recvq, sendq, rcv_hiwat, snd_hiwat, rcv_lowat, snd_lowat; /* bytes */
     uint32_t rcv_memory;                                               /* bytes of packet buffers held */
     uint32_t qlen, incqlen, qlimit;                                    /* of a listener */
@@ -23,7 +24,7 @@ struct connection {
     char stack[16], cc[16];
 };
 
-/* Calls fn for each connection and listener of every engine until it returns nonzero, and returns that; 0; or control_call()'s error. */
+/* Calls fn for each connection and listener, then each half-open connection, of every engine until it returns nonzero, and returns that; 0; or control_call()'s error. */
 int connections_walk(struct process *p, int (*fn)(const struct connection *c, void *arg), void *arg);
 /* "SYN_RCVD", ... as netstat(1) has them. connection_state(): its number, -1 for no such name. */
 const char *connection_state_name(unsigned state);

@@ -117,6 +117,20 @@ static void collect_listener(struct listing *l, const struct connection *c)
     l->listeners[l->n++] = *c;
 }
 
+/* Half-open connections are nobody's until they are complete: they count for the listener of their port. */
+static void count_half_open(struct listing *l, const struct connection *c)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        const struct connection *listener = &l->listeners[i];
+        bool here = ip_addr_is_any(&listener->laddr) || ip_addr_eq(&listener->laddr, &c->laddr);
+        bool family = listener->v6 == c->v6 || strcmp(connection_proto(listener), "tcp46") == 0;
+        if (listener->lport == c->lport && here && family) {
+            l->listeners[i].incqlen++;
+            return;
+        }
+    }
+}
+
 static void print_queues(const struct listing *l)
 {
     char local[100], queues[40];
@@ -135,6 +149,8 @@ static int one(const struct connection *c, void *arg)
     struct listing *l = arg;
     if (!wanted(l->o, c))
         return 0;
+    if (c->half_open)
+        count_half_open(l, c);
     if (c->state == TCPS_LISTEN)
         collect_listener(l, c);
     else if (!l->o->queues && (c->state != TCPS_CLOSED || l->o->all))

@@ -63,7 +63,7 @@ struct choice {
 static int choose(const struct connection *c, void *arg)
 {
     struct choice *ch = arg;
-    if (c->state == TCPS_LISTEN || c->state == TCPS_CLOSED || c->fport == 0)
+    if (c->half_open || c->state == TCPS_LISTEN || c->state == TCPS_CLOSED || c->fport == 0)
         return 0;
     if ((ch->state >= 0 && c->state != ch->state) || (ch->stack && strcmp(ch->stack, c->stack) != 0) ||
         (ch->cc && strcmp(ch->cc, c->cc) != 0))

@@ -12,7 +12,7 @@ static void acknowledge(struct tcb *tp, uint32_t len, bool at_once)
     const struct tcp_params *p = &tp->e->tcp->params;
     tp->segs_unacked++;
     if (at_once || (tp->flags & (TF_DELACK | TF_QUICKACK | TF_RXWIN0SENT)) || !p->delayed_ack ||
-        len > tp->maxseg || tp->rcv_nxt - tp->irs <= p->quickack_bytes) {
+        len > tp->maxseg || tp->rcv_nxt - tp->irs - 1 <= p->quickack_bytes) {
         tp->flags &= ~TF_RXWIN0SENT;
         tcp_ack_now(tp);
         return;

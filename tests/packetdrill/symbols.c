@@ -113,6 +113,9 @@ static const struct symbol {
 #ifdef LEAT_TCP_NOOPT
     {"TCP_NOOPT", LEAT_TCP_NOOPT},
 #endif
+#ifdef LEAT_TCP_MAXUNACKTIME
+    {"TCP_MAXUNACKTIME", LEAT_TCP_MAXUNACKTIME},
+#endif
 #ifdef LEAT_TCP_KEEPINIT
     {"TCP_KEEPINIT", LEAT_TCP_KEEPINIT},
 #endif
