@@ -43,7 +43,8 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
         if (tp->maxseg != full) /* the last probe arrived */
             return tcp_output_new_len(tp, win);
         /* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
-        bool whole = tp->path.netif && !(tp->ecn & TE_ACCURATE) && !(tp->flags & TF_AUTH);
+        bool whole =
+            tp->path.netif && tp->e->tcp->params.tso && !(tp->ecn & TE_ACCURATE) && !(tp->flags & TF_AUTH);
         uint32_t tso = whole ? netif_tso_max(tp->path.netif) : 0;
         uint32_t most = tso > full ? tso - tso % full : full;
         return len > most ? most : len - len % full;

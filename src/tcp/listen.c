@@ -155,6 +155,14 @@ static bool queue_full(const struct tcp_listen *l)
     return l->n_complete > l->backlog + l->backlog / 2;
 }
 
+/* RST, unless net.inet.tcp.blackhole=3 keeps listening ports quiet too. */
+static void refuse_to(struct tcb *listener, const struct tcp_segment *s)
+{
+    const struct tcp_params *p = &listener->e->tcp->params;
+    if (p->blackhole < 3 || (!p->blackhole_local && ip_addr_find(listener->e, &segment_info(s)->src)))
+        tcp_refuse(listener->e, listener, s);
+}
+
 /* The ACK that ends a handshake. */
 static struct tcb *listen_ack(struct tcb *listener, struct tcp_segment *s)
 {
@@ -174,7 +182,7 @@ static struct tcb *listen_ack(struct tcb *listener, struct tcp_segment *s)
             syncache_aborted(h, silent);
     }
     if (refuse)
-        tcp_refuse(e, listener, s);
+        refuse_to(listener, s);
     return tp;
 }
 
@@ -235,7 +243,7 @@ struct tcb *tcp_input_listen(struct tcb *listener, struct tcp_segment *s)
         return listen_ack(listener, s);
     } else if (s->flags & RTE_TCP_ACK_FLAG) {
         st->badackhandshake++;
-        tcp_refuse(listener->e, listener, s);
+        refuse_to(listener, s);
     } else if (!(s->flags & RTE_TCP_SYN_FLAG)) {
         st->listendrop++;
     } else if (!syn_good(s)) {

@@ -37,7 +37,8 @@ void sndtune(struct tcb *tp)
     if (!p->sendbuf_auto || (tp->flags & TF_SNDBUF_FIXED) || tp->snd.hiwat >= p->sendbuf_max)
         return;
     /* FreeBSD's measure: the windows would take it, the buffer is mostly full, and what is in it is on its way. */
-    if (win / 4 * 5 < tp->snd.hiwat || tp->snd.bytes < tp->snd.hiwat / 8 * 7)
+    uint32_t lowat = p->sendbuf_auto_lowat ? RTE_MIN(tp->snd.lowat, tp->snd.hiwat / 2) : 0;
+    if (win / 4 * 5 < tp->snd.hiwat - lowat || tp->snd.bytes < tp->snd.hiwat / 8 * 7 - lowat)
         return;
     uint32_t more = RTE_MAX(p->sendbuf_inc, tp->snd.hiwat); /* doubled: cwnd doubles too in slow start */
     tp->snd.hiwat = RTE_MIN(tp->snd.hiwat + more, p->sendbuf_max);

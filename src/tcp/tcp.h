@@ -35,7 +35,7 @@ struct
     uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
     bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
         tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst, blackhole_local,
-        sendbuf_auto_lowat, nolocaltimewait, fast_finwait2_recycle, rfc6191;
+        insecure_ack, tso, sendbuf_auto_lowat, nolocaltimewait, fast_finwait2_recycle, rfc6191;
     uint32_t log_in_vain, maxunacktime_ms, msl_local_ms, maxtcptw, maxorphans;
     uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt, quickack_bytes;
     uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;

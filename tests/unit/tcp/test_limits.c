@@ -178,6 +178,65 @@ static void sysctl_maxunacktime_is_the_default_of_tcp_user_timeout(void **state)
     assert_int_equal(v, 7000);
 }
 
+/* ---- the walk of tools ---- */
+
+static unsigned visited;
+static int visit(struct tcb *tp, void *arg)
+{
+    visited++;
+    if (arg && tp->state != TCPS_LISTEN)
+        tcp_free(tp);
+    return 0;
+}
+
+static void many(unsigned n)
+{
+    while (n-- > 0)
+        assert_non_null(tcp_new(&e, NULL, NULL));
+}
+
+static void a_walk_sees_each_connection_once(void **state)
+{
+    many(1000);
+    bool first = true, last;
+    do {
+        unsigned before = visited;
+        last = tcp_walk(e.tcp, first, 64, visit, NULL);
+        assert_in_range(visited - before, 1, 64);
+        first = false;
+    } while (!last);
+    assert_int_equal(visited, 1000);
+    visited = 0;
+}
+
+/* Connections end between two pieces, the next one to be visited among them. */
+static void a_walk_survives_what_ends_meanwhile(void **state)
+{
+    many(300);
+    bool last = tcp_walk(e.tcp, true, 100, visit, NULL);
+    assert_false(last);
+    for (int i = 0; i < 50; i++)
+        tcp_free(e.tcp->walk);
+    while (!tcp_walk(e.tcp, false, 100, visit, NULL))
+        ;
+    assert_int_equal(visited, 250);
+    visited = 0;
+}
+
+static void a_walk_may_end_what_it_sees_and_ends_though_more_is_made(void **state)
+{
+    many(200);
+    bool first = true;
+    unsigned rounds = 0;
+    while (!tcp_walk(e.tcp, first, 50, visit, &rounds)) {
+        first = false;
+        many(50);
+        assert_true(++rounds < 100);
+    }
+    assert_true(visited >= 200);
+    visited = 0;
+}
+
 /* ---- TCP_INFO ---- */
 
 static struct leat_freebsd_tcp_info freebsd(struct tcb *tp)
@@ -265,6 +324,9 @@ int main(void)
         TEST(orphans_give_way_when_send_memory_is_short),
         TEST(after_a_window_of_0_acks_are_quick),
         TEST(sysctl_maxunacktime_is_the_default_of_tcp_user_timeout),
+        TEST(a_walk_sees_each_connection_once),
+        TEST(a_walk_survives_what_ends_meanwhile),
+        TEST(a_walk_may_end_what_it_sees_and_ends_though_more_is_made),
         TEST(info_of_closed_and_listen),
         TEST(info_as_freebsd_fills_it),
         TEST(info_in_every_later_state),
