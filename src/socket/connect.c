@@ -3,6 +3,7 @@
 #include <leat/leat.h>
 #include "socket/socket.h"
 #include "tcp/fastopen.h"
+#include "tcp/log.h"
 #include "tls/tls.h"
 
 int leat_socket(int domain, int type, int protocol)
@@ -63,8 +64,8 @@ int leat_listen(int fd, int backlog)
     struct socket *so = api_socket(fd);
     if (!so)
         return -1;
-    int err =
-        so->tp && !so->connected && !so->connecting ? tcp_listen(so->tp, backlog, so->bind_flags) : -EINVAL;
+    bool may = so->tp && !so->connected && !so->connecting;
+    int err = may ? tcp_log_pru(so->tp, PRU_LISTEN, tcp_listen(so->tp, backlog, so->bind_flags)) : -EINVAL;
     if (!err) {
         so->listening = true;
         so->laddr = so->tp->laddr;
@@ -104,6 +105,7 @@ int socket_connect_start(struct socket *so, const struct sockaddr *addr, socklen
     if (scope)
         so->tp->scope_index = scope;
     err = tcp_connect(so->tp, &so->faddr, so->fport, so->bind_flags | flags);
+    tcp_log_pru(so->tp, PRU_CONNECT, err);
     if (err)
         return err;
     so->connecting = true;
@@ -208,7 +210,7 @@ int leat_shutdown(int fd, int how)
         so->cant_send = true;
         if (so->tls_tx)
             tls_tx_flush(so->tls_tx, so->tp);
-        tcp_shutdown_write(so->tp);
+        tcp_log_pru(so->tp, PRU_SHUTDOWN, tcp_shutdown_write(so->tp));
         events |= EPOLLOUT;
     }
     if (so->cant_send && socket_eof(so))

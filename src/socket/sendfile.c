@@ -8,6 +8,7 @@
 #include "socket/filecache.h"
 #include "socket/socket.h"
 #include "sysctl/sysctl.h"
+#include "tcp/log.h"
 #include "tls/tls.h"
 
 struct sendfile_layer {
@@ -325,6 +326,8 @@ static int sendfile_on(struct so_layer *l, struct socket *so, int file, off_t of
     file_put(&so->file);
     l->stats.sendfile_calls++;
     l->stats.sendfile_bytes += (uint64_t)t.sent;
+    if (so->tp && tcp_logging(so->tp))
+        tcp_log_sendfile(so->tp, (uint64_t)offset, (uint64_t)t.sent, (uint32_t)flags);
     *sbytes = t.sent;
     return err;
 }

@@ -2,6 +2,7 @@
 // A socket's life, and what it hears from its connection.
 #include <string.h>
 #include "socket/socket.h"
+#include "tcp/log.h"
 #include "tls/rx.h"
 
 #define LOST (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
@@ -127,8 +128,10 @@ static void socket_close(struct file *f)
     socket_tls_end(so);
     if (so->tp) {
         bool reset = linger(so) || unread;
-        if (so->tp)
+        if (so->tp) {
+            tcp_log_pru(so->tp, reset ? PRU_ABORT : PRU_CLOSE, 0);
             tcp_close(so->tp, reset);
+        }
     }
     so->tp = NULL;
     so->serial = 0;

@@ -3,6 +3,7 @@
 #include "tcp/log.h"
 #include <errno.h>
 #include <string.h>
+#include "tcp/ecn.h"
 #include "tcp/input.h"
 #include "tcp/loss/scoreboard.h"
 #include "tcp/reassembly.h"
@@ -29,6 +30,18 @@ static uint32_t freebsd_flags(uint32_t flags)
     return out;
 }
 
+static uint32_t freebsd_flags2(const struct tcb *tp)
+{
+    uint32_t out = tp->ecn & TE_ON ? 1u << 5 : 0;
+    if (tp->ecn & TE_SEND_CWR)
+        out |= 1u << 6;
+    if (tp->ecn & TE_SEND_ECE)
+        out |= 1u << 7;
+    if (tp->ecn & TE_ACCURATE)
+        out |= 1u << 8;
+    return out;
+}
+
 static uint32_t us(uint64_t ns)
 {
     return ns / NS_PER_US > UINT32_MAX ? UINT32_MAX : (uint32_t)(ns / NS_PER_US);
@@ -51,6 +64,7 @@ static void snapshot(struct tcb *tp, struct tcp_log_buffer *b)
     b->tlb_starttime = ms(tp->started);
     b->tlb_iss = tp->iss;
     b->tlb_flags = freebsd_flags(tp->flags);
+    b->tlb_flags2 = freebsd_flags2(tp);
     b->tlb_snd_una = tp->snd_una;
     b->tlb_snd_max = tp->snd_max;
     b->tlb_snd_cwnd = tp->cwnd;
@@ -170,6 +184,16 @@ void tcp_log_user_send(struct tcb *tp, uint32_t len, int err)
     r->b.tlb_len = len;
     r->b.tlb_eventflags |= TLB_FLAG_STACKINFO;
     common(tp, &r->b.tlb_stackinfo.u_bbr);
+}
+
+int tcp_log_pru(struct tcb *tp, enum tcp_log_pru what, int result)
+{
+    struct bb_record *r = tcp_logging(tp) ? record(tp, TCP_LOG_PRU) : NULL;
+    if (r) {
+        r->b.tlb_flex1 = what;
+        r->b.tlb_errno = -result;
+    }
+    return result;
 }
 
 void tcp_log_sendfile(struct tcb *tp, uint64_t offset, uint64_t length, uint32_t flags)

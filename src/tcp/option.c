@@ -131,7 +131,11 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
     if (err != -ENOPROTOOPT)
         return err;
     err = get_int(val, len, &v);
-    return err ? err : set_number(tp, name, v);
+    if (!err)
+        err = set_number(tp, name, v);
+    TCP_LOG_EVENT(tp, TCP_LOG_SOCKET_OPT, .flex1 = (uint32_t)name,
+                  .flex2 = len >= sizeof(v) ? (uint32_t)v : 0, .flex3 = (uint32_t)-err);
+    return err;
 }
 
 static int get_number(const struct tcb *tp, int name, int *v)

@@ -170,6 +170,9 @@ static void advance(struct tcb *tp, const struct segment *s)
 static int not_sent(struct tcb *tp, int err)
 {
     tcp_stats(tp->e)->sndnomem++;
+    TCP_LOG_EVENT(tp, BBR_LOG_ENOBUF_JMP, .flex1 = (uint32_t)-err);
+    if (err == -ENOBUFS)
+        tcp_trace_point(tp, TP_ENOBUF);
     if (!tcp_timer_armed(tp, TT_REXMT) && !tcp_timer_armed(tp, TT_PERSIST))
         rto_arm(tp, tp->e->now);
     return err;

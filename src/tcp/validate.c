@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "tcp/fastopen.h"
 #include "tcp/input.h"
+#include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
@@ -13,6 +14,7 @@
 static void reset(struct tcb *tp)
 {
     tp->e->tcp->stats->rcvrst++;
+    tcp_trace_point(tp, TP_RESET_RCV);
     if (tp->fastopen)
         fastopen_reset(tp);
     bool refused = tp->state == TCPS_SYN_RECEIVED && !(tp->flags & TF_PASSIVE);

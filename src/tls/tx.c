@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "tcp/log.h"
 #include "tls/iov.h"
 #include "tls/tls.h"
 
@@ -129,6 +130,9 @@ static void record_result(struct tls_record *r)
     struct tls_layer *l = tx_of(r)->flow.l;
     struct extent *x = r->x;
     struct tcb *tp = x->sb ? container_of(x->sb, struct tcb, snd) : NULL;
+    if (tp)
+        TCP_LOG_EVENT(tp, TCP_HDWR_TLS, .flex1 = r->job.op.len, .flex2 = (uint32_t)r->job.op.seq,
+                      .flex3 = (uint32_t)-r->job.op.result, .flex7 = r->job.op.type, .flex8 = 0);
     if (r->job.op.result == 0) {
         extent_ready(x, r->buf, r->iova);
         if (tp)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/cc/hystart.h"
-#include "tcp/tcp.h"
+#include "tcp/log.h"
 
 static void next_round(struct hystart *h, tcp_seq window_end)
 {
@@ -34,14 +34,22 @@ static uint32_t threshold(const struct hystart *h, const struct cc_params *p)
                                       : t;
 }
 
+/* RFC 9406: the phase has changed. */
+static void changed(const struct hystart *h, struct tcb *tp)
+{
+    TCP_LOG_EVENT(tp, TCP_HYSTART, .flex1 = h->phase, .flex2 = h->round_min_us, .flex3 = h->last_min_us,
+                  .flex4 = h->css_rounds, .flex5 = tp->cwnd);
+}
+
 /* Enough is known of this round to judge it. */
-static void judge(struct hystart *h, const struct tcb *tp)
+static void judge(struct hystart *h, struct tcb *tp)
 {
     const struct cc_params *p = cc_params(tp);
     if (h->phase == HYSTART_CSS) {
         if (h->round_min_us < h->baseline_us) { /* it was jitter */
             h->phase = HYSTART_SLOW_START;
             cc_stats(tp)->hystart_resumed++;
+            changed(h, tp);
         }
         return;
     }
@@ -51,6 +59,7 @@ static void judge(struct hystart *h, const struct tcb *tp)
     h->baseline_us = h->round_min_us;
     h->css_rounds = 0;
     cc_stats(tp)->hystart_css++;
+    changed(h, tp);
 }
 
 static void round_over(struct hystart *h, struct tcb *tp)
@@ -60,6 +69,7 @@ static void round_over(struct hystart *h, struct tcb *tp)
         hystart_stop(h);
         tp->ssthresh = tp->cwnd;
         cc_stats(tp)->hystart_exits++;
+        changed(h, tp);
     }
 }
 

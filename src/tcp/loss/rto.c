@@ -121,7 +121,10 @@ void persist_arm(struct tcb *tp, uint64_t now)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
     uint64_t wait = tp->rto << RTE_MIN(tp->persist_shift, TCP_MAXRXTSHIFT);
-    tcp_timer_arm(tp, TT_PERSIST, now + clamp(wait, p->persmin_ms * NS_PER_MS, p->persmax_ms * NS_PER_MS));
+    wait = clamp(wait, p->persmin_ms * NS_PER_MS, p->persmax_ms * NS_PER_MS);
+    tcp_timer_arm(tp, TT_PERSIST, now + wait);
+    TCP_LOG_EVENT(tp, BBR_LOG_PERSIST, .flex1 = (uint32_t)(wait / NS_PER_US), .flex2 = tp->persist_shift,
+                  .flex8 = 1);
     if (tp->persist_shift < TCP_MAXRXTSHIFT)
         tp->persist_shift++;
 }
