@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <rte_common.h>
+#include "tcp/log.h"
 #include "tcp/loss/rto.h"
 #include "tcp/loss/scoreboard.h"
 #include "tcp/output.h"
@@ -40,6 +41,15 @@ static void default_established(struct tcb *tp)
     rto_progress(tp);
 }
 
+/* The congestion control hears of it, and the black box of what it decided. */
+static void congestion(struct tcb *tp, enum cc_event ev, uint32_t flight)
+{
+    uint32_t before = tp->cwnd;
+    tp->cc->event(tp, ev, flight);
+    TCP_LOG_EVENT(tp, BBR_LOG_CWND, .flex1 = before, .flex2 = tp->cwnd, .flex3 = tp->ssthresh,
+                  .flex4 = flight, .flex8 = (uint8_t)ev);
+}
+
 /* ---- what an ACK means ---- */
 
 /* RFC 5681 §2; with SACK what counts is that it says something new (RFC 6675 §2). */
@@ -71,7 +81,7 @@ static void cut_for_loss(struct tcb *tp, tcp_seq una, uint32_t flight)
     tp->recover = tp->snd_max;
     tp->rtt_start = 0;
     if (!ecn_window_reduced(tp, una)) {
-        tp->cc->event(tp, CC_LOSS_FAST, flight);
+        congestion(tp, CC_LOSS_FAST, flight);
         undo_begin(&default_state(tp)->undo, tp);
     }
     ecn_reduced(tp);
@@ -81,9 +91,14 @@ static void cut_for_loss(struct tcb *tp, tcp_seq una, uint32_t flight)
 static void reduce_rate(struct tcb *tp, uint32_t delivered, bool safe)
 {
     const struct loss_params *p = loss_params(tp);
-    if (p->do_prr && delivered > 0)
-        tp->cwnd = prr_acked(&default_state(tp)->prr, delivered, tp->recovery->pipe, tp->ssthresh, tp->maxseg,
-                             safe, p->do_prr_conservative);
+    struct prr *prr = &default_state(tp)->prr;
+    if (!p->do_prr || delivered == 0)
+        return;
+    tp->cwnd =
+        prr_acked(prr, delivered, tp->recovery->pipe, tp->ssthresh, tp->maxseg, safe, p->do_prr_conservative);
+    TCP_LOG_EVENT(tp, BBR_LOG_BBRUPD, .flex1 = prr->out, .flex2 = prr->recover_fs,
+                  .flex3 = tp->cwnd - tp->recovery->pipe, .flex4 = prr->delivered,
+                  .flex5 = tp->recovery->sacked);
 }
 
 /* una: the cumulative ACK; snd_una is the one before. What limited transmit sent is not part of what the network was thought to
@@ -103,9 +118,10 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
         reduce_rate(tp, delivered, false);
     } else {
         loss_stats(tp)->fast_recoveries++;
-        prr_begin(&d->prr, flight); /* SACK blocks may still come */
         tp->cwnd = tp->ssthresh + DUP_THRESH * (uint32_t)tp->maxseg;
     }
+    TCP_LOG_EVENT(tp, BBR_LOG_ENTREC, .flex1 = una, .flex2 = tp->cwnd, .flex3 = tp->ssthresh,
+                  .flex4 = tp->recover);
 }
 
 static void leave_recovery(struct tcb *tp, tcp_seq ack)
@@ -121,7 +137,8 @@ static void leave_recovery(struct tcb *tp, tcp_seq ack)
         tp->cwnd = (flight > tp->maxseg ? flight : tp->maxseg) + tp->maxseg;
     else /* RFC 9937 §6.2 */
         tp->cwnd = tp->ssthresh;
-    tp->cc->event(tp, CC_RECOVERED, flight);
+    congestion(tp, CC_RECOVERED, flight);
+    TCP_LOG_EVENT(tp, BBR_LOG_EXITREC, .flex1 = ack, .flex2 = tp->cwnd, .flex3 = tp->ssthresh);
 }
 
 /* RFC 6582 §3.2, without SACK */
@@ -252,7 +269,8 @@ static void new_data_acked(struct tcb *tp, const struct tcp_ack *a)
 static void take_back(struct tcb *tp, const struct tcp_ack *a)
 {
     uint32_t flight = tp->snd_max - seq_max(a->ack, tp->snd_una);
-    tp->cc->event(tp, CC_UNDO, flight);
+    TCP_LOG_EVENT(tp, TCP_LOG_BAD_RETRAN, .flex1 = a->ack, .flex2 = a->has_ts ? a->tsecr : 0);
+    congestion(tp, CC_UNDO, flight);
     uint32_t most = flight + RTE_MAX(a->acked, tcp_cc_initial_window(tp));
     if (tp->cwnd > most) {
         tp->ssthresh = RTE_MAX(tp->ssthresh, tp->cwnd);
@@ -335,6 +353,7 @@ static void window_opened(struct tcb *tp)
     if (!tcp_timer_armed(tp, TT_PERSIST))
         return;
     tcp_timer_stop(tp, TT_PERSIST);
+    TCP_LOG_EVENT(tp, BBR_LOG_PERSIST, .flex2 = tp->persist_shift, .flex8 = 0);
     tp->persist_shift = 0;
     tp->stalled_since = 0;
     tcb_mark_due(tp);
@@ -373,7 +392,7 @@ static void digest_ecn(struct tcb *tp, const struct tcp_ack *a)
         tp->cc->feedback(tp, &c);
     }
     if (ecn_congested(tp, a->ack, a->ece)) {
-        tp->cc->event(tp, CC_ECN, RTE_MIN(flight_of_turn(tp), tp->cwnd));
+        congestion(tp, CC_ECN, RTE_MIN(flight_of_turn(tp), tp->cwnd));
         undo_forget(&default_state(tp)->undo);
     }
 }
@@ -434,7 +453,7 @@ static void data_timeout(struct tcb *tp, uint64_t now)
     tp->flags |= TF_RTO_RECOVERY;
     scoreboard_free(tp); /* the peer may have reneged (RFC 2018 §8) */
     if (first) {
-        tp->cc->event(tp, CC_LOSS_RTO, flight);
+        congestion(tp, CC_LOSS_RTO, flight);
         undo_begin(&d->undo, tp);
     }
     ecn_reduced(tp);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the default stack sends: what recovery asks for first (RFC 6675 NextSeg), then new data as window and cwnd allow.
 #include <rte_common.h>
+#include "tcp/log.h"
 #include "tcp/loss/rto.h"
 #include "tcp/loss/scoreboard.h"
 #include "tcp/output.h"
@@ -139,6 +140,27 @@ static bool all_sent(const struct tcb *tp)
            !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY | TF_FIN_QUEUED | TF_ACKNOW));
 }
 
+/* Why does data stay? Numbers of the black box's event JUSTRET. */
+enum why { WHY_WINDOW = 1, WHY_CWND, WHY_NOT_READY, WHY_BURST, WHY_HELD };
+
+static enum why why_not(const struct tcb *tp, uint32_t out, uint32_t next)
+{
+    if (tp->snd.ready <= out)
+        return WHY_NOT_READY;
+    if (out + next > tp->snd_wnd)
+        return WHY_WINDOW;
+    return tp->stack->pipe(tp) + next > tp->cwnd ? WHY_CWND : WHY_HELD;
+}
+
+static void log_why_not(struct tcb *tp, bool burst)
+{
+    uint32_t out = tp->snd_nxt - tp->snd_una, waiting = out < tp->snd.bytes ? tp->snd.bytes - out : 0;
+    uint32_t next = RTE_MIN(waiting, (uint32_t)tp->maxseg);
+    if (waiting > 0)
+        TCP_LOG_EVENT(tp, BBR_LOG_JUSTRET, .flex2 = waiting,
+                      .flex4 = burst ? WHY_BURST : why_not(tp, out, next));
+}
+
 void default_output(struct tcb *tp)
 {
     uint32_t budget = loss_params(tp)->output_burst_segs;
@@ -158,6 +180,8 @@ void default_output(struct tcb *tp)
     if (tcp_output_ack_due(tp))
         tcp_output_ack(tp);
     probe_if_closed(tp);
+    if (tcp_logging(tp))
+        log_why_not(tp, budget == 0);
 }
 
 /* More than one sample of a round is wanted (hystart.h), and a window is there to take them from. */

@@ -119,6 +119,18 @@ static void recorded_is_what_was_on_the_wire(void **state)
         directory);
     char *bad = output(command);
     assert_string_equal(bad, "0\n");
+    /* What recovery thought is there too. */
+    static const int events[] = {TCP_LOG_PRU,     TCP_LOG_RTT,      BBR_LOG_CWND,
+                                 BBR_LOG_ENTREC,  BBR_LOG_EXITREC,  BBR_LOG_BBRUPD,
+                                 BBR_LOG_JUSTRET, TCP_LOG_USERSEND, TCP_LOG_CONNEND};
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        snprintf(command, sizeof(command),
+                 "tshark -r %s/*.pcapng -Y 'bblog.event_id == %d' 2>/dev/null | wc -l", directory, events[i]);
+        char *n = output(command);
+        if (atoi(n) == 0)
+            fail_msg("no event %d", events[i]);
+        free(n);
+    }
     free(box);
     free(wire);
     free(bad);
