@@ -10,10 +10,6 @@ struct pool_slab {
     struct pool_slab *next;
 };
 
-struct free_object {
-    struct free_object *next;
-};
-
 void pool_init(struct pool *p, const char *name, size_t size, uint32_t limit, uint32_t per_slab)
 {
     *p = (struct pool){
@@ -48,31 +44,19 @@ static void pool_grow(struct pool *p)
     char *at = (char *)s + POOL_ALIGN + n * p->size;
     while (n-- > 0) {
         at -= p->size;
-        struct free_object *o = (struct free_object *)at;
+        struct pool_free *o = (struct pool_free *)at;
         o->next = p->free_list;
         p->free_list = o;
     }
 }
 
-void *pool_get(struct pool *p)
+void *pool_get_slowly(struct pool *p)
 {
     if (!p->free_list && p->made < p->limit)
         pool_grow(p);
-    struct free_object *o = p->free_list;
-    if (!o || p->used >= p->limit || fault_now()) {
+    if (!p->free_list || p->used >= p->limit || fault_now()) {
         p->failures++;
         return NULL;
     }
-    p->free_list = o->next;
-    if (++p->used > p->high)
-        p->high = p->used;
-    return o;
-}
-
-void pool_put(struct pool *p, void *object)
-{
-    struct free_object *o = object;
-    o->next = p->free_list;
-    p->free_list = o;
-    p->used--;
+    return pool_take(p);
 }
