@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Our addresses: checked for duplicates (RFC 5227, RFC 4862 §5.4), then used and announced.
 #include <errno.h>
+#include <string.h>
+#include <rte_byteorder.h>
 #include "ip/priv.h"
 
 bool ip_prefix_match(const struct ip_addr *a, const struct ip_addr *b, unsigned plen)
 {
-    unsigned bytes = plen / 8, bits = plen % 8;
-    if (memcmp(a->b, b->b, bytes) != 0)
-        return false;
-    return bits == 0 || ((a->b[bytes] ^ b->b[bytes]) >> (8 - bits)) == 0;
+    uint64_t x[2], y[2];
+    memcpy(x, a->b, sizeof(x));
+    memcpy(y, b->b, sizeof(y));
+    uint64_t high = rte_be_to_cpu_64(x[0] ^ y[0]), low = rte_be_to_cpu_64(x[1] ^ y[1]);
+    if (plen <= 64)
+        return plen == 0 || high >> (64 - plen) == 0;
+    return high == 0 && low >> (128 - plen) == 0;
 }
 
 struct ifaddr_list *ip_addrs(struct engine *e)

@@ -163,7 +163,7 @@ static void hook_in(struct link_layer *l)
 
 static int loopback_addresses(struct engine *e)
 {
-    struct netif *lo = netif_find(e, "lo0");
+    struct netif *lo = netif_loopback(e);
     struct ip_addr v4 = ip_addr_v4(htonl(INADDR_LOOPBACK)), v6 = ip_addr_v6(&in6addr_loopback);
     if (!lo)
         return 0;

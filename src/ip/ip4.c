@@ -90,25 +90,30 @@ static void deliver(struct ip_layer *ip, struct rte_mbuf *m)
     }
 }
 
+#define NO_ADDRESS UINT64_MAX /* no 32 bits are equal to it */
+
 /* Is the packet for us? Broadcasts and groups are looked at by ICMP alone. */
-static uint64_t *for_us(struct ip_layer *ip, struct rte_mbuf *m)
+static uint64_t *for_us(struct ip_layer *ip, struct rte_mbuf *m, uint64_t *ours)
 {
     const struct pkt_info *info = pkt_info(m);
-    if (ip_addr_find(ip->e, &info->dst))
+    if (ip_addr_find(ip->e, &info->dst)) {
+        *ours = info->dst.w[3];
         return NULL;
+    }
     if (!ip_addr_is_multicast(&info->dst) && !broadcast(info->netif, info->dst.w[3]))
         return &ip->stats.cantforward;
     return info->proto == IPPROTO_ICMP && ip->params.bmcastecho ? NULL : &ip->stats.notmember;
 }
 
-/* The packet, ready for its protocol with data at the transport header; NULL: gone. */
-static struct rte_mbuf *receive(struct ip_layer *ip, struct rte_mbuf *m)
+/* The packet, ready for its protocol with data at the transport header; NULL: gone. ours: an address that is, or NO_ADDRESS. */
+static struct rte_mbuf *receive(struct ip_layer *ip, struct rte_mbuf *m, uint64_t *ours)
 {
     unsigned hlen;
     uint64_t *bad = check(ip, m, &hlen);
     if (!bad) {
-        fill_info(m, rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *), hlen);
-        bad = for_us(ip, m);
+        const struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+        fill_info(m, h, hlen);
+        bad = h->dst_addr == *ours ? NULL : for_us(ip, m, ours);
     }
     if (bad) {
         ip_drop(m, bad);
@@ -131,9 +136,10 @@ void ip4_input(struct engine *e, struct rte_mbuf **pkts, uint16_t n)
     struct ip_layer *ip = e->ip;
     const struct ip_proto *tcp = ip->protos[IPPROTO_TCP];
     uint16_t n_tcp = 0;
+    uint64_t ours = NO_ADDRESS; /* most of a burst come to one address: it is looked up once */
     ip->stats.total4 += n;
     for (uint16_t i = 0; i < n; i++) {
-        struct rte_mbuf *m = receive(ip, pkts[i]);
+        struct rte_mbuf *m = receive(ip, pkts[i], &ours);
         if (!m)
             continue;
         if (pkt_info(m)->proto == IPPROTO_TCP && tcp)

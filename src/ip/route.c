@@ -347,7 +347,7 @@ int ip_path_find(struct engine *e, const struct ip_addr *src, const struct ip_ad
                  struct ip_path *path)
 {
     struct ip_layer *ip = e->ip;
-    struct netif *only = NULL, *lo = netif_find(e, "lo0");
+    struct netif *only = NULL, *lo = netif_loopback(e);
     if (lo && (is_loopback(dst) || ip_addr_find(e, dst)))
         return path_out(ip, lo, dst, dst, path);
     if (!ip_addr_is_v4(dst) && (ip_addr_is_link_local(dst) || ip_addr_is_multicast(dst))) {

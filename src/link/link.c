@@ -254,6 +254,11 @@ struct netif *netif_find(struct engine *e, const char *name)
     return nif;
 }
 
+struct netif *netif_loopback(struct engine *e)
+{
+    return e->link->priv->lo;
+}
+
 struct netif *netif_by_index(struct engine *e, uint32_t index)
 {
     struct netif *nif;

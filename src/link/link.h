@@ -158,6 +158,7 @@ int netif_leave(struct netif *nif, const struct rte_ether_addr *group);
 /* The group an IP multicast address maps to: RFC 1112 §6.4, RFC 2464 §7. */
 void ether_group(const struct ip_addr *group, struct rte_ether_addr *mac);
 struct netif *netif_find(struct engine *e, const char *name);
+struct netif *netif_loopback(struct engine *e); /* lo0 */
 struct netif *netif_by_index(struct engine *e, uint32_t index);
 
 /* Stations. */

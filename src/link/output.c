@@ -109,7 +109,7 @@ void netif_enqueue(struct netif *nif, struct rte_mbuf *m)
         netif_flush(nif);
 }
 
-static void loop_transmit(struct netif *nif, struct rte_mbuf *m)
+static __rte_noinline void loop_transmit(struct netif *nif, struct rte_mbuf *m)
 {
     if (nif->n_tx >= nif->e->link->priv->params.txq_max) {
         nif->stats.drop_tx_full++;

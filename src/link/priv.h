@@ -62,12 +62,12 @@ void ether_deliver(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
 
 /* offload.c: does what the port cannot and enqueues the result; takes m. */
 bool offload_needed(const struct port *port, const struct rte_mbuf *m);
-void offload_finish(struct netif *nif, struct rte_mbuf *m);
+__rte_noinline void offload_finish(struct netif *nif, struct rte_mbuf *m); /* not into the fast path */
 
 /* lro.c: joins what can be; how many packets are left. */
 uint16_t lro_burst(struct netif *nif, struct rte_mbuf **pkts, uint16_t n);
 
 /* output.c */
 void netif_enqueue(struct netif *nif, struct rte_mbuf *m);
-void netif_flush(struct netif *nif);
+__rte_noinline void netif_flush(struct netif *nif);
 unsigned loop_receive(struct netif *nif);
