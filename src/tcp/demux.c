@@ -7,6 +7,7 @@
 #include "tcp/demux.h"
 #include "tcp/stats.h"
 
+#define PORTS          65536
 #define TABLE_MIN      1024
 #define MOVE_ON_CHANGE 4 /* buckets moved by an insertion: more than enough to end before the next doubling */
 
@@ -17,8 +18,9 @@ int demux_create(struct tcp_layer *t)
         return -ENOMEM;
     t->demux = d;
     d->mask = TABLE_MIN - 1;
+    pool_init(&d->held, "port", sizeof(struct tcp_port), PORTS, 64);
     d->table = mem_alloc(TABLE_MIN * sizeof(*d->table));
-    d->ports = mem_alloc(65536 * sizeof(*d->ports));
+    d->ports = mem_alloc(PORTS * sizeof(*d->ports));
     if (!d->table || !d->ports) {
         demux_destroy(t);
         return -ENOMEM;
@@ -35,6 +37,7 @@ void demux_destroy(struct tcp_layer *t)
     mem_free(d->old);
     mem_free(d->table);
     mem_free(d->ports);
+    pool_fini(&d->held);
     mem_free(d);
     t->demux = NULL;
 }
@@ -137,17 +140,23 @@ static void table_remove(struct tcp_layer *t, struct tcb *tp)
     move_some(t->demux);
 }
 
-int demux_insert(struct tcb *tp)
+int demux_insert_new(struct tcb *tp, uint32_t hash)
 {
     struct tcp_layer *t = tp->e->tcp;
-    tp->hash = demux_hash(tp->e, &tp->faddr, &tp->laddr, tp->fport, tp->lport);
-    if (demux_find(t, tp->hash, &tp->faddr, &tp->laddr, tp->fport, tp->lport))
-        return -EADDRINUSE;
     int rc = ports_use(t, tp);
     if (rc < 0)
         return rc;
+    tp->hash = hash;
     table_add(t, tp);
     return 0;
+}
+
+int demux_insert(struct tcb *tp)
+{
+    uint32_t hash = demux_hash(tp->e, &tp->faddr, &tp->laddr, tp->fport, tp->lport);
+    if (demux_find(tp->e->tcp, hash, &tp->faddr, &tp->laddr, tp->fport, tp->lport))
+        return -EADDRINUSE;
+    return demux_insert_new(tp, hash);
 }
 
 void demux_remove(struct tcb *tp)

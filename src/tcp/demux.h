@@ -2,6 +2,7 @@
 // Inside of demux.c and ports.c; the doors for the other rooms are in tcp.h.
 #pragma once
 #include <stdint.h>
+#include "base/pool.h"
 #include "base/queue.h"
 #include "tcp/tcp.h"
 
@@ -20,6 +21,7 @@ struct demux {
     uint32_t n;              /* connections in the table */
     uint32_t retry;          /* after a failed doubling: not before n is this */
     struct tcp_port **ports; /* by port, host order; NULL: free */
+    struct pool held;        /* of struct tcp_port */
     uint32_t port_counter[DEMUX_PORT_COUNTERS];
 };
 

@@ -6,6 +6,7 @@
 #include <rte_ip.h>
 #include <rte_log.h>
 #include <rte_prefetch.h>
+#include "base/alloc.h"
 #include "base/cksum.h"
 #include "tcp/auth/auth.h"
 #include "tcp/demux.h"
@@ -83,6 +84,12 @@ static void segment_parse(struct tcp_stats *st, struct rte_mbuf *m, struct tcp_s
     st->rcvurg += (s->flags & RTE_TCP_URG_FLAG) != 0;
 }
 
+/* What was promised is enough nearly always. */
+static bool in_window(const struct tcb *tp, uint32_t len)
+{
+    return (int32_t)len <= (int32_t)(tp->rcv_adv - tp->rcv_nxt) || len <= tcp_window_left(tp);
+}
+
 /*
  * Header prediction: the next segment of an established connection, nothing special about it. All it saves is asking what is known:
  * the stations behind are the same.
@@ -91,7 +98,7 @@ static bool predict(const struct tcb *tp, const struct tcp_segment *s)
 {
     const uint8_t special = RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
     if (tp->state != TCPS_ESTABLISHED || (s->flags & special) != RTE_TCP_ACK_FLAG || s->seq != tp->rcv_nxt ||
-        tp->reass || s->len > tcp_window_left(tp))
+        tp->reass || !in_window(tp, s->len))
         return false;
     return !tcp_has_timestamps(tp) ||
            ((s->opt.seen & TOF_TS) && (int32_t)(s->opt.tsval - tp->ts_recent) >= 0);
@@ -213,7 +220,8 @@ static void segment_input(struct engine *e, struct rte_mbuf *m)
         segment_connection(tp, &s);
     else
         segment_listener(e, &s);
-    rte_pktmbuf_free(s.m);
+    if (s.m) /* else its data was taken */
+        pkt_free(s.m);
 }
 
 /* Hashes all first, so that the buckets and then the connections are on their way while others are looked at. */

@@ -134,7 +134,7 @@ static struct tcb *connection(struct tcb *listener, const struct half_open *h)
     tp->scope_index = h->scope_index;
     tp->path = h->path;
     tp->last_rcv = e->now;
-    if (!inherit_algorithms(tp, listener) || demux_insert(tp) < 0) {
+    if (!inherit_algorithms(tp, listener) || demux_insert_new(tp, h->hash) < 0) {
         tcp_free(tp);
         return NULL;
     }

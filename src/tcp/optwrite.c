@@ -8,7 +8,6 @@
 #include "tcp/tcp.h"
 
 enum { OPT_EOL, OPT_NOP, OPT_MSS, OPT_WSCALE, OPT_SACK_OK, OPT_SACK, OPT_TS = 8 };
-#define OPTIONS_MAX 40
 
 struct writer {
     uint8_t *out;
@@ -145,7 +144,7 @@ unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out, bool *fastopen)
 static void sack_blocks(struct writer *w, struct tcb *tp)
 {
     struct sack_block blocks[TCP_MAX_SACK];
-    unsigned room = (OPTIONS_MAX - 4 - w->len) / 8; /* two NOPs, kind and length go before */
+    unsigned room = (TCP_OPTIONS_MAX - 4 - w->len) / 8; /* two NOPs, kind and length go before */
     unsigned n = reass_sack_blocks(tp, blocks, room < TCP_MAX_SACK ? room : TCP_MAX_SACK);
     if (n == 0)
         return;
@@ -156,6 +155,14 @@ static void sack_blocks(struct writer *w, struct tcb *tp)
         put32(w, blocks[i].start);
         put32(w, blocks[i].end);
     }
+}
+
+/* The same as tcp_options_data() has it. */
+void tcp_options_stamps(const struct tcb *tp, uint8_t *out)
+{
+    const uint32_t words[3] = {htonl(OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10), htonl(tcp_ts_now(tp)),
+                               htonl(tp->ts_recent)};
+    memcpy(out, words, sizeof(words));
 }
 
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
@@ -170,7 +177,7 @@ unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
     }
     if (__builtin_expect(tp->flags & TF_AUTH, 0))
         signature(&w, tp);
-    if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= OPTIONS_MAX - 12)
+    if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= TCP_OPTIONS_MAX - 12)
         sack_blocks(&w, tp);
     return finish(&w);
 }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
+#include "tcp/options.h"
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
 
@@ -17,9 +18,10 @@ struct segment {
     tcp_seq seq;
     uint32_t len;
     uint8_t flags;
-    uint8_t ace, ecn; /* ECN flags of the TCP header, field of the IP header */
+    uint8_t ace, ecn;  /* ECN flags of the TCP header, field of the IP header */
+    bool stamps_alone; /* the usual options: not in options, but written where they leave */
     unsigned optlen;
-    uint8_t options[40];
+    uint8_t options[TCP_OPTIONS_MAX];
 };
 
 /* The window field; remembers the edge that it announces, which never moves back (RFC 9293 §3.8.6). */
@@ -61,7 +63,10 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     th->rx_win = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
     th->cksum = 0;
     th->tcp_urp = 0;
-    memcpy(th + 1, s->options, s->optlen);
+    if (s->stamps_alone)
+        tcp_options_stamps(tp, (uint8_t *)(th + 1));
+    else
+        memcpy(th + 1, s->options, s->optlen);
     m->l4_len = hlen;
     m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
     return m;
@@ -178,14 +183,23 @@ static int not_sent(struct tcb *tp, int err)
     return err;
 }
 
-/* Puts SACK blocks in only where a full segment stays within the path's MTU with them: len is cut for them. */
+/* Timestamps where they are in use, and SACK blocks. */
+static void choose_options(struct tcb *tp, struct segment *s)
+{
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    bool sack = tp->reass || tp->dsack_start != tp->dsack_end;
+    s->stamps_alone = !sack && (tp->flags & (stamps | TF_NOOPT | TF_AUTH)) == stamps;
+    s->optlen = s->stamps_alone ? TCPOLEN_TIMESTAMP_APPA : tcp_options_data(tp, s->options, sack);
+}
+
+/* A full segment stays within the path's MTU with SACK blocks: len is cut for them. */
 static void segment_options(struct tcb *tp, struct segment *s)
 {
-    unsigned plain = tcp_options_data(tp, s->options, false);
-    s->optlen = plain;
-    if (tp->reass || tp->dsack_start != tp->dsack_end)
-        s->optlen = tcp_options_data(tp, s->options, true);
-    uint32_t extra = s->optlen - plain;
+    choose_options(tp, s);
+    if (s->stamps_alone || s->optlen == 0)
+        return;
+    uint8_t plain[TCP_OPTIONS_MAX];
+    uint32_t extra = s->optlen - tcp_options_data(tp, plain, false);
     if (extra > 0 && extra < tp->maxseg && s->len > tp->maxseg - extra)
         s->len = tp->maxseg - extra;
 }
@@ -283,7 +297,7 @@ int tcp_output_early(struct tcb *tp, uint32_t len)
 }
 
 /* A segment without data that takes no sequence space. */
-static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
+static int output_bare(struct tcb *tp, struct segment *s)
 {
     int err = tcp_path_refresh(tp);
     if (err < 0)
@@ -291,7 +305,7 @@ static int output_bare(struct tcb *tp, struct segment *s, bool with_sack)
     if (s->flags & RTE_TCP_RST_FLAG)
         s->optlen = tcp_options_signature(tp, s->options);
     else
-        s->optlen = tcp_options_data(tp, s->options, with_sack);
+        choose_options(tp, s);
     if (tp->ecn && !(s->flags & RTE_TCP_RST_FLAG))
         ecn_output(tp, &s->ace, false);
     struct rte_mbuf *m = build(tp, s);
@@ -320,7 +334,7 @@ int tcp_output_ack(struct tcb *tp)
         s.seq--;
         s.flags |= RTE_TCP_FIN_FLAG;
     }
-    int err = output_bare(tp, &s, true);
+    int err = output_bare(tp, &s);
     if (err == -ENOBUFS) {
         /* Still owed: as a delayed one, so that a short famine passes. */
         tp->flags &= ~TF_ACKNOW;
@@ -339,7 +353,7 @@ int tcp_output_ack(struct tcb *tp)
 int tcp_output_challenge(struct tcb *tp)
 {
     struct segment s = {.seq = tp->snd_max, .flags = RTE_TCP_ACK_FLAG};
-    int err = output_bare(tp, &s, true);
+    int err = output_bare(tp, &s);
     if (err == 0) {
         ack_sent(tp);
         tcp_stats(tp->e)->sndacks++;
@@ -353,14 +367,14 @@ void tcp_output_reset(struct tcb *tp)
     if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_LISTEN || tp->state == TCPS_CLOSED)
         return; /* nobody there who would know the connection (RFC 9293 §3.10.5) */
     tcp_stats(tp->e)->sndrst++;
-    output_bare(tp, &s, false);
+    output_bare(tp, &s);
 }
 
 int tcp_output_probe(struct tcb *tp, bool with_byte)
 {
     struct segment s = {.seq = tp->snd_una - 1, .flags = RTE_TCP_ACK_FLAG};
     if (!with_byte || tp->snd.ready == 0) {
-        int err = output_bare(tp, &s, true);
+        int err = output_bare(tp, &s);
         tcp_stats(tp->e)->sndprobe += with_byte;
         return err;
     }
@@ -370,7 +384,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     int err = tcp_path_refresh(tp);
     if (err < 0)
         return err;
-    s.optlen = tcp_options_data(tp, s.options, true);
+    choose_options(tp, &s);
     if (tp->ecn)
         ecn_output(tp, &s.ace, false);
     struct rte_mbuf *m = build(tp, &s);

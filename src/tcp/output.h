@@ -63,6 +63,9 @@ struct tcp_syn_options {
 unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out);
 unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out,
                          bool *fastopen); /* the Fast Open option is among them */
+#define TCP_OPTIONS_MAX 40
+/* Timestamps and nothing else: TCPOLEN_TIMESTAMP_APPA bytes. */
+void tcp_options_stamps(const struct tcb *tp, uint8_t *out);
 /* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);
 /* Of a segment that has no other: the digest of TCP-MD5 or TCP-AO where in use. */

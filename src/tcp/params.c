@@ -31,6 +31,7 @@ static int set_stack(void *base, const struct sysctl_oid *oid, const char *text,
         return -EINVAL;
     }
     snprintf(t->params.stack_default, sizeof(t->params.stack_default), "%s", s->name);
+    t->stack_default = s;
     return 0;
 }
 
@@ -44,6 +45,7 @@ static int set_cc(void *base, const struct sysctl_oid *oid, const char *text, ch
         return -EINVAL;
     }
     snprintf(t->params.cc_default, sizeof(t->params.cc_default), "%s", cc->name);
+    t->cc_default = cc;
     return 0;
 }
 
@@ -251,5 +253,8 @@ static const struct sysctl_oid oids[] = {
 
 int tcp_params_register(struct tcp_layer *t)
 {
-    return sysctl_register(t->e->sysctl, oids, RTE_DIM(oids), t);
+    int err = sysctl_register(t->e->sysctl, oids, RTE_DIM(oids), t);
+    t->stack_default = tcp_stack_find(t->params.stack_default);
+    t->cc_default = tcp_cc_find(t->params.cc_default);
+    return err;
 }

@@ -4,15 +4,17 @@
 #include <errno.h>
 #include <rte_byteorder.h>
 #include <rte_jhash.h>
-#include "base/alloc.h"
 #include "tcp/demux.h"
 #include "tcp/stats.h"
 
 static struct tcp_port *port_get(struct tcp_layer *t, uint16_t port_be)
 {
     struct tcp_port **slot = &t->demux->ports[rte_be_to_cpu_16(port_be)];
-    if (!*slot)
-        *slot = mem_alloc(sizeof(**slot));
+    if (*slot)
+        return *slot;
+    *slot = pool_get(&t->demux->held);
+    if (*slot)
+        **slot = (struct tcp_port){0};
     return *slot;
 }
 
@@ -36,7 +38,7 @@ void ports_release(struct tcp_layer *t, struct tcb *tp)
     tp->port = NULL;
     if (LIST_EMPTY(&port->bound) && LIST_EMPTY(&port->conns)) {
         t->demux->ports[rte_be_to_cpu_16(tp->lport)] = NULL;
-        mem_free(port);
+        pool_put(&t->demux->held, port);
     }
 }
 
@@ -184,7 +186,7 @@ const struct tcb *demux_find_bound(struct tcp_layer *t, const struct ip_addr *la
     return NULL;
 }
 
-/* Is this port right for tp's four-tuple: nobody bound it, no such connection, and replies come to this engine? */
+/* Is this port right for tp's four-tuple (then hashed): nobody bound it, no such connection, and replies come to this engine? */
 static bool port_fits(struct tcb *tp, uint16_t port_be)
 {
     struct tcp_layer *t = tp->e->tcp;
@@ -194,8 +196,8 @@ static bool port_fits(struct tcb *tp, uint16_t port_be)
     if (tp->e->count > 1 && tp->path.netif &&
         link_engine_of_flow(tp->path.netif, &tp->faddr, &tp->laddr, tp->fport, port_be) != tp->e->id)
         return false;
-    uint32_t hash = demux_hash(tp->e, &tp->faddr, &tp->laddr, tp->fport, port_be);
-    return demux_find(t, hash, &tp->faddr, &tp->laddr, tp->fport, port_be) == NULL;
+    tp->hash = demux_hash(tp->e, &tp->faddr, &tp->laddr, tp->fport, port_be);
+    return demux_find(t, tp->hash, &tp->faddr, &tp->laddr, tp->fport, port_be) == NULL;
 }
 
 /*
@@ -224,14 +226,15 @@ static uint16_t port_for_connect(struct tcb *tp)
 
 int demux_connect(struct tcb *tp)
 {
-    if (tp->lport == 0) {
+    bool chosen = tp->lport == 0;
+    if (chosen) {
         tp->lport = port_for_connect(tp);
         if (tp->lport == 0) {
             tp->e->tcp->stats->portexhausted++;
             return -EADDRNOTAVAIL;
         }
     }
-    int rc = demux_insert(tp);
+    int rc = chosen ? demux_insert_new(tp, tp->hash) : demux_insert(tp);
     if (rc < 0 && !tp->port)
         tp->lport = 0;
     return rc;

@@ -110,8 +110,13 @@ static struct extent *copy_extent(struct sendbuf *sb)
         return NULL;
     }
     m->data_off = 0; /* headers stand in another buffer */
-    *x = (struct extent){
-        .kind = EXTENT_COPY, .state = EXTENT_READY, .m = m, .room = m->buf_len, .pools = sb->pools};
+    x->len = 0;      /* field by field: what only the other kind has is not looked at */
+    x->room = m->buf_len;
+    x->kind = EXTENT_COPY;
+    x->state = EXTENT_READY;
+    x->pools = sb->pools;
+    x->m = m;
+    x->release = NULL;
     return x;
 }
 
@@ -140,6 +145,10 @@ static void source_copy(struct source *s, char *to, uint32_t n)
         if (some > n)
             some = n;
         memcpy(to, (const char *)s->iov->iov_base + s->off, some);
+        if (some == n) { /* the next copy goes on from here */
+            s->off += some;
+            return;
+        }
         to += some;
         n -= (uint32_t)some;
         source_skip(s, some);

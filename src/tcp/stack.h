@@ -21,8 +21,8 @@ struct tcp_ack {
     bool window_changed; /* snd_wnd differs from before */
     bool has_ts;
     uint32_t tsecr;
-    bool fin, ece, cwr, ce; /* ce: the IP header carried CE */
-    uint8_t marks;          /* AccECN: segments newly reported marked */
+    bool fin, ece;
+    uint8_t marks; /* AccECN: segments newly reported marked */
     uint8_t n_sack;
     struct sack_block sack[TCP_MAX_SACK]; /* as on the wire: sack[0] may be a DSACK */
     uint64_t now;
@@ -85,11 +85,12 @@ enum cc_event {
 };
 struct cc_ack {
     tcp_seq ack;
-    uint32_t acked;   /* bytes newly delivered (acked or sacked) */
-    uint32_t marked;  /* of them, bytes that the peer says were marked by ECN */
-    uint64_t rtt;     /* ns, 0 = no sample */
-    uint32_t flight;  /* bytes in flight before the ACK */
-    bool app_limited; /* cwnd was not filled: do not grow (RFC 7661) */
+    uint32_t acked;  /* bytes newly delivered (acked or sacked) */
+    uint32_t marked; /* of them, bytes that the peer says were marked by ECN */
+    uint64_t rtt;    /* ns, 0 = no sample */
+    uint32_t flight; /* bytes in flight before the ACK */
+    /* cwnd was not filled: do not grow (RFC 7661). Of several such ACKs in a row only the first is told. */
+    bool app_limited;
     uint64_t now;
 };
 struct tcp_cc {

@@ -31,13 +31,13 @@ static unsigned options(struct half_open *h, bool syn, uint8_t *out)
 
 static struct rte_mbuf *build(struct half_open *h, uint8_t flags)
 {
-    uint8_t bytes[40];
     struct rte_mbuf *m = pkt_alloc(h->e->pkt_pool);
     bool syn = flags & RTE_TCP_SYN_FLAG;
     if (!m)
         return NULL;
-    unsigned optlen = options(h, syn, bytes), hlen = TCP_HEADER + optlen;
-    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)hlen);
+    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, TCP_HEADER);
+    unsigned optlen = options(h, syn, (uint8_t *)(th + 1)), hlen = TCP_HEADER + optlen;
+    rte_pktmbuf_append(m, (uint16_t)optlen);
     *th = (struct rte_tcp_hdr){
         .src_port = h->lport,
         .dst_port = h->fport,
@@ -49,7 +49,6 @@ static struct rte_mbuf *build(struct half_open *h, uint8_t flags)
     };
     if (syn && h->ecn)
         tcp_ace_set(th, ecn_synack_flags(h->e->tcp, &h->ecn, h->rxmits - 1u));
-    memcpy(th + 1, bytes, optlen);
     m->l4_len = hlen;
     m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
     return m;

@@ -51,6 +51,8 @@ struct tcp_stats; /* stats.h: FreeBSD's tcpstat names where it has them */
 struct tcp_layer {
     struct engine *e;
     struct tcp_params params;
+    const struct tcp_stack *stack_default; /* what params name */
+    const struct tcp_cc *cc_default;
     struct tcp_stats *stats;
     struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
     struct tcp_loss loss;        /* settings, counters and memory of loss/ and cc/ */
@@ -170,7 +172,9 @@ int demux_listen(struct tcb *tp, unsigned flags);
 /* Active open: laddr, faddr, fport and path are set. Chooses lport when it is 0 (RFC 6056; replies must come back to this engine),
  * then inserts. -EADDRINUSE (four-tuple is there), -EADDRNOTAVAIL (no port free), -ENOMEM. */
 int demux_connect(struct tcb *tp);
-int demux_insert(struct tcb *tp);  /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
+int demux_insert(struct tcb *tp); /* -EADDRINUSE when the four-tuple is there, -ENOMEM */
+/* The same for who knows the hash, and that nobody has the four-tuple. -ENOMEM. */
+int demux_insert_new(struct tcb *tp, uint32_t hash);
 void demux_remove(struct tcb *tp); /* connection, listener or bound port, whatever it is */
 /* listen.c: the queue of a listening tcb; NULL: no memory. Free: who is still in it goes too. */
 struct tcp_listen *tcp_listen_new(struct tcb *tp);

@@ -58,8 +58,8 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     tp->e = e;
     tp->up = up ? up : &nobody;
     tp->so = so;
-    tp->stack = tcp_stack_find(p->stack_default);
-    tp->cc = tcp_cc_find(p->cc_default);
+    tp->stack = t->stack_default;
+    tp->cc = t->cc_default;
     sendbuf_init(&tp->snd, &t->send, p->sendspace);
     tp->rcv.hiwat = p->recvspace;
     tp->rcv.lowat = 1;

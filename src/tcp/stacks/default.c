@@ -229,17 +229,25 @@ static bool app_limited(const struct tcb *tp, uint32_t flight)
 static void grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
 {
     struct default_state *d = default_state(tp);
-    struct cc_ack c = {
-        .ack = a->ack, .acked = a->acked, .rtt = rtt, .flight = flight_of_turn(tp), .now = a->now};
+    uint32_t flight = flight_of_turn(tp);
     if ((tp->ecn & TE_REDUCED) && !(tp->flags & TF_RTO_RECOVERY))
         return; /* RFC 3168 §6.1.2 */
     if (d->frto != FRTO_OFF)
         return; /* RFC 5682 §2.1: what two segments find out decides */
     if (d->timed.n > 0) {
         uint64_t sample = rtt_ring_acked(&d->timed, a);
-        c.rtt = c.rtt ? c.rtt : sample;
+        rtt = rtt ? rtt : sample;
     }
-    c.app_limited = app_limited(tp, c.flight);
+    bool limited = app_limited(tp, flight);
+    if (limited && d->limited_told)
+        return; /* the usual case of requests and replies */
+    d->limited_told = limited;
+    struct cc_ack c = {.ack = a->ack,
+                       .acked = a->acked,
+                       .rtt = rtt,
+                       .flight = flight,
+                       .app_limited = limited,
+                       .now = a->now};
     tp->cc->acked(tp, &c);
 }
 
@@ -283,6 +291,7 @@ static void take_back(struct tcb *tp, const struct tcp_ack *a)
     tp->rxtshift = 0;
     default_state(tp)->rexmit_head = false;
     default_state(tp)->frto = FRTO_OFF;
+    default_state(tp)->limited_told = false; /* its state is an older one again */
     undo_forget(&default_state(tp)->undo);
     tp->e->tcp->loss.cc.stats.cc_undone++;
 }

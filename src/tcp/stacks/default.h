@@ -11,6 +11,7 @@
 struct default_state {
     bool rexmit_head;  /* the first unacknowledged segment goes again in the next pass */
     uint8_t frto;      /* enum frto_step */
+    bool limited_told; /* the congestion control knows that the window is not used */
     uint32_t flight;   /* before the first ACK of the turn acked_at */
     uint64_t acked_at; /* ns */
     struct prr prr;
