@@ -75,7 +75,7 @@ static void fast_open(struct writer *w, struct tcp_syn_options *o)
 {
     const struct fastopen_option *fo = o->fastopen;
     unsigned head = fo->experimental ? 4 : 2;
-    if (w->len + head + fo->len > OPTIONS_MAX) {
+    if (w->len + head + fo->len > TCP_OPTIONS_MAX) {
         o->fastopen = NULL;
         return;
     }
