@@ -91,7 +91,12 @@ static void send_request(int fd, int argc, char **argv)
     FILE *f = open_memstream(&line, &len);
     for (int i = 0; f && i < argc; i++)
         fprintf(f, "%s%s", argv[i], i + 1 < argc ? "\t" : "\n");
-    if (!f || fclose(f) != 0 || write(fd, line, len) != (ssize_t)len) {
+    if (!f || fclose(f) != 0) {
+        perror("leatctl");
+        exit(1);
+    }
+    /* Who does not want to hear it has hung up: then no answer comes. */
+    if (send(fd, line, len, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != ECONNRESET) {
         perror("leatctl");
         exit(1);
     }
