@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tree of names in DPDK's telemetry: "/leat/sysctl" lists the names, "/leat/sysctl,PREFIX" gives what is below, as
+// The tree of names in DPDK's telemetry: "/leat/sysctl" lists its parts, "/leat/sysctl,PREFIX" gives what is below, as
 // dpdk-telemetry.py and collectors that know DPDK ask. DPDK allows no dots in keys, so net.inet.tcp.msl is net/inet/tcp/msl there.
 #include <errno.h>
 #include <pthread.h>
@@ -15,14 +15,31 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct process *answers;
 static bool registered; /* for good: there is no way back */
 
+#define PARTS_MAX 256
+
 struct answer {
     struct process *p;
     struct rte_tel_data *data;
+    unsigned n;
+    char parts[PARTS_MAX][NAME_LEN]; /* listed so far */
 };
 
-static int add_name(const char *name, void *arg)
+/* The part of the tree that a name belongs to, once: all names would be more than DPDK's array holds. */
+static int add_part(const char *name, void *arg)
 {
-    return rte_tel_data_add_array_string(((struct answer *)arg)->data, name);
+    struct answer *a = arg;
+    char part[NAME_LEN];
+    snprintf(part, sizeof(part), "%s", name);
+    char *dot = strrchr(part, '.');
+    if (dot)
+        *dot = 0;
+    for (unsigned i = 0; i < a->n; i++)
+        if (strcmp(a->parts[i], part) == 0)
+            return 0;
+    if (a->n == PARTS_MAX)
+        return -ENOSPC;
+    memcpy(a->parts[a->n++], part, sizeof(part));
+    return rte_tel_data_add_array_string(a->data, part);
 }
 
 static int add_value(const char *name, void *arg)
@@ -60,7 +77,7 @@ static int on_sysctl(const char *cmd, const char *params, struct rte_tel_data *d
     a.p = answers;
     if (a.p && !params) {
         rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
-        rc = tool_sysctl_walk(a.p, "", add_name, &a);
+        rc = tool_sysctl_walk(a.p, "", add_part, &a);
     } else if (a.p) {
         rte_tel_data_start_dict(data);
         prefix_of(params, prefix);
@@ -75,9 +92,9 @@ void tool_telemetry_open(struct process *p)
 {
     pthread_mutex_lock(&lock);
     if (!registered)
-        registered =
-            rte_telemetry_register_cmd("/leat/sysctl", on_sysctl,
-                                       "Leat's settings and counters: names, or values below a name") == 0;
+        registered = rte_telemetry_register_cmd(
+                         "/leat/sysctl", on_sysctl,
+                         "Leat's settings and counters: parts of the tree, or values below a name") == 0;
     answers = p;
     pthread_mutex_unlock(&lock);
 }
