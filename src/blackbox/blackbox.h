@@ -17,8 +17,7 @@
 /* One record as it lies in the ring: what FreeBSD's has, and what only Leat keeps. */
 struct bb_record {
     struct tcp_log_buffer b;
-    const char *function; /* net.inet.tcp.bb.log_verbose: who wrote it, and where; else NULL */
-    uint32_t line;
+    const char *function; /* net.inet.tcp.bb.log_verbose: who wrote it; else NULL */
     uint32_t payload_len;
     uint8_t *payload; /* first bytes of the segment's data, BB_PAYLOAD_MAX at most; NULL: not kept */
 };
@@ -93,8 +92,8 @@ struct bb_bucket {
     LIST_ENTRY(bb_bucket) link;
     char id[TCP_LOG_ID_LEN], tag[TCP_LOG_TAG_LEN];
     struct bb_nodes nodes;
-    uint32_t n_nodes, limit; /* limit: of records for connections that join; 0 = as they have */
-    int8_t mode;             /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
+    uint32_t n_nodes;
+    int8_t mode; /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
 };
 LIST_HEAD(bb_buckets, bb_bucket);
 

@@ -87,15 +87,13 @@ void bb_leave_id(struct bb_layer *l, struct bb_log *log)
     log->node = NULL;
 }
 
-/* What the ID brings along: the mode that the ratio chose for it, and its limit. */
+/* What the ID brings along: the mode that the ratio chose for it. */
 static void adopt(struct bb_log *log, const struct bb_bucket *b)
 {
     if (!log->user_mode && b->mode > TCP_LOG_STATE_OFF) {
         log->mode = b->mode;
         log->auto_selected = true;
     }
-    if (b->limit)
-        log->limit = b->limit;
 }
 
 int bb_set_id(struct bb_layer *l, struct bb_log *log, const char *id)

@@ -131,7 +131,8 @@ static void stamp(struct bb_layer *l, struct bb_record *r, uint64_t now)
 
 struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now)
 {
-    if (log->mode <= TCP_LOG_STATE_OFF)
+    if (log->mode <= TCP_LOG_STATE_OFF ||
+        (log->mode == TCP_LOG_VIA_BBPOINTS && event != TCP_RACK_TP_TRIGGERED))
         return NULL;
     uint32_t serial = log->serial++; /* also of an event that is lost: a gap tells of it */
     l->now = now;

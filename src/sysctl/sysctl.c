@@ -239,7 +239,7 @@ static int refuse_unknown(const struct sysctl_tree *t, const char *name, char *e
 {
     const char *near = NULL;
     unsigned best = 4;
-    for (unsigned i = 0; i < t->n; i++) {
+    for (unsigned i = 0; t->nodes && i < t->n; i++) {
         unsigned d = distance(name, t->nodes[i].oid->name, 3);
         if (d < best ||
             (d == best && near && strcmp(last_part(name), last_part(t->nodes[i].oid->name)) == 0)) {

@@ -104,17 +104,7 @@ static struct bb_record *record(struct tcb *tp, uint8_t event)
     return r;
 }
 
-/* net.inet.tcp.bb.log_verbose */
-static void where(const struct tcb *tp, struct bb_record *r, const char *function, uint32_t line)
-{
-    if (!tp->e->tcp->bb->params.verbose)
-        return;
-    r->function = function;
-    r->line = line;
-}
-
-void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, const char *function,
-                   uint32_t line)
+void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, const char *function)
 {
     struct bb_record *r = record(tp, event);
     if (!r)
@@ -122,7 +112,8 @@ void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, c
     r->b.tlb_eventflags |= TLB_FLAG_STACKINFO;
     r->b.tlb_stackinfo.u_bbr = *x;
     common(tp, &r->b.tlb_stackinfo.u_bbr);
-    where(tp, r, function, line);
+    if (tp->e->tcp->bb->params.verbose)
+        r->function = function;
 }
 
 /* ---- segments ---- */
@@ -295,10 +286,12 @@ void tcp_trace_point(struct tcb *tp, enum tcp_trace_point point)
     if (__builtin_expect(p->tp_number == 0, 1) ||
         (p->tp_number != UINT32_MAX && p->tp_number != (uint32_t)point))
         return;
-    if (p->tp_count == 0 || (tp->log && bb_recording(tp->log)) || tcp_log_open(tp) < 0)
-        return;
-    p->tp_count--;
-    tp->log->mode = (int8_t)p->tp_bbmode;
+    if (!tp->log || !bb_recording(tp->log)) {
+        if (p->tp_count == 0 || tcp_log_open(tp) < 0)
+            return;
+        p->tp_count--;
+        tp->log->mode = (int8_t)p->tp_bbmode;
+    }
     TCP_LOG_EVENT(tp, TCP_RACK_TP_TRIGGERED, .flex1 = point);
 }
 

@@ -15,11 +15,10 @@ static inline bool tcp_logging(const struct tcb *tp)
 #define TCP_LOG_EVENT(TP, EVENT, ...)                                                                        \
     do {                                                                                                     \
         if (tcp_logging(TP))                                                                                 \
-            tcp_log_event(TP, EVENT, &(const struct tcp_log_bbr){__VA_ARGS__}, __func__, __LINE__);          \
+            tcp_log_event(TP, EVENT, &(const struct tcp_log_bbr){__VA_ARGS__}, __func__);                    \
     } while (0)
 
-void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, const char *function,
-                   uint32_t line);
+void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, const char *function);
 /* A segment before it is looked at. */
 void tcp_log_in(struct tcb *tp, const struct tcp_segment *s);
 /* A segment before it leaves: m from the TCP header on, with len bytes of data; the record, for its errno, or NULL. */
@@ -37,14 +36,9 @@ enum tcp_log_timer { TLT_REXMT, TLT_PERSIST, TLT_KEEP, TLT_2MSL, TLT_DELACK, TLT
 enum tcp_log_timer_what { TLT_PROCESSING, TLT_PROCESSED, TLT_STARTING, TLT_STOPPING };
 void tcp_log_timer(struct tcb *tp, enum tcp_timer which, enum tcp_log_timer_what what, uint64_t ns);
 
-/* Trace points (net.inet.tcp.bb.tp.*): numbers of FreeBSD's. A connection that passes the one asked for begins to record. */
-enum tcp_trace_point {
-    TP_ENOBUF = 2,
-    TP_COLLAPSED_WND = 3,
-    TP_RESET_RCV = 6,
-    TP_EXCESS_RXT = 7,
-    TP_SACK_ATTACK = 8
-};
+/* Trace points (net.inet.tcp.bb.tp.*): numbers of FreeBSD's. A connection that passes the one asked for begins to record,
+ * and says so each time. */
+enum tcp_trace_point { TP_ENOBUF = 2, TP_RESET_RCV = 6 };
 void tcp_trace_point(struct tcb *tp, enum tcp_trace_point point);
 
 /* The layer's part in the engine: log.c. 0 or -errno. */

@@ -54,6 +54,18 @@ static void continual_dumps_and_goes_on(void **state)
     mode_holds(TCP_LOG_STATE_CONTINUAL, LIMIT + 7, 7, LIMIT, LIMIT + 6, TCP_LOG_STATE_CONTINUAL);
 }
 
+/* TCP_LOG_VIA_BBPOINTS: only trace points are recorded, and the rest is no loss. */
+static void bbpoints_records_trace_points_only(void **state)
+{
+    struct box *b = box_new(NULL);
+    struct bb_log *log = box_log(b, LIMIT, TCP_LOG_VIA_BBPOINTS);
+    assert_int_equal(box_events(b, log, 5), 0);
+    assert_non_null(bb_next(b->l, log, TCP_RACK_TP_TRIGGERED, b->now));
+    assert_int_equal(log->serial, 1);
+    bb_close(b->l, log, b->now);
+    box_free(b);
+}
+
 static void off_keeps_what_is_there_and_clear_does_not(void **state)
 {
     struct box *b = box_new(NULL);
@@ -299,6 +311,7 @@ int main(void)
         cmocka_unit_test(head_stops_and_keeps),
         cmocka_unit_test(head_auto_dumps_and_stops),
         cmocka_unit_test(continual_dumps_and_goes_on),
+        cmocka_unit_test(bbpoints_records_trace_points_only),
         cmocka_unit_test(off_keeps_what_is_there_and_clear_does_not),
         cmocka_unit_test(modes_that_do_not_exist_are_refused),
         cmocka_unit_test(disable_all_empties_at_the_next_event),
