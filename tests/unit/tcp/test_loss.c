@@ -69,7 +69,8 @@ static struct recovery *holes(struct recovery *r, const struct sack_block *b, ui
     memset(r, 0, sizeof(*r));
     r->ranges = r->own;
     r->n = n;
-    memcpy(r->own, b, n * sizeof(*b));
+    if (n > 0)
+        memcpy(r->own, b, n * sizeof(*b));
     return r;
 }
 
