@@ -176,10 +176,6 @@ struct tcp_log_header {
     uint8_t tlh_pad[7];
 };
 
-_Static_assert(sizeof(union tcp_log_stackspecific) == 104 && sizeof(struct tcp_log_buffer) == 328 &&
-                   sizeof(struct tcp_log_header) == 208,
-               "as FreeBSD's");
-
 /* leat_log_user_event() flags: which of start and end mean something. */
 #define TCP_LOG_USER_START 1
 #define TCP_LOG_USER_END   2

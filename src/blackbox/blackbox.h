@@ -12,7 +12,10 @@
 #define BB_PAYLOAD_MAX   256 /* bytes of a segment's data that a record can hold */
 #define BB_ID_EXPIRY_NS                                                                                      \
     (60 * UINT64_C(1000000000)) /* a closed connection's records wait so long to be asked for */
-#define BB_STACKS_MAX 8
+
+_Static_assert(sizeof(union tcp_log_stackspecific) == 104 && sizeof(struct tcp_log_buffer) == 328 &&
+                   sizeof(struct tcp_log_header) == 208,
+               "as FreeBSD's");
 
 /* One record as it lies in the ring: what FreeBSD's has, and what only Leat keeps. */
 struct bb_record {
