@@ -169,8 +169,9 @@ static int on_custom(struct reader *r, const uint8_t *body, uint32_t len)
     if (get32(body + 4) != BB_BLOCK_EVENT || !take_info(r, body + 8, body + len))
         return 0;
     r->e.skipped = 0;
-    r->e.us = (uint64_t)(r->e.b.tlb_tv.tv_sec + r->section.tlh_offset_sec) * 1000000 +
-              (uint64_t)(r->e.b.tlb_tv.tv_usec + r->section.tlh_offset_usec);
+    /* Unsigned: a damaged file may hold any 64 bits. */
+    r->e.us = ((uint64_t)r->e.b.tlb_tv.tv_sec + (uint64_t)r->section.tlh_offset_sec) * 1000000 + (uint64_t)r->e.b.tlb_tv.tv_usec +
+              (uint64_t)r->section.tlh_offset_usec;
     r->e.b.tlb_eventflags &= (uint16_t)~TLB_FLAG_HDR;
     return report(r);
 }
