@@ -13,6 +13,7 @@
 #include <leat/leat.h>
 #include "engine/engine.h"
 #include "port/sim/sim.h"
+#include "sim/replay.h"
 
 struct pair {
     struct sim *sim;
@@ -27,6 +28,7 @@ static inline struct pair *pair_new(uint64_t seed, const struct sim_port_options
     assert_int_equal(sim_eal_init(256), 0);
     p->sim = sim_create(seed);
     assert_non_null(p->sim);
+    world_made(p->sim);
     p->a = sim_host(p->sim, "a");
     p->b = sim_host(p->sim, "b");
     assert_non_null(p->a);

@@ -233,6 +233,33 @@ static void test_a_file_that_shrinks_ends_the_connection(void **state)
     close(file);
 }
 
+/* A file whose reads fail: sysfs tells no speed of the loopback interface, though the file says to hold a page. */
+static void test_a_file_that_cannot_be_read_ends_the_connection(void **state)
+{
+    struct pair *p = *state;
+    char byte;
+    int fd_a, fd_b, file = open("/sys/class/net/lo/speed", O_RDONLY), l = listen_b(p, 80, 5);
+    if (file < 0 || pread(file, &byte, 1, 0) >= 0)
+        skip();
+    off_t n;
+    uint64_t ioerr;
+    size_t len = sizeof(ioerr);
+    connect_pair(p, l, 80, &fd_a, &fd_b);
+    sim_enter(p->b);
+    leat_sendfile(file, fd_b, 0, 0, NULL, &n, 0);
+    for (unsigned i = 0; i < 100; i++) { /* the reader is a thread or the kernel: real time */
+        usleep(1000);
+        sim_app(p->b, NULL, NULL);
+        sim_run_for(p->sim, 5 * NS_PER_MS);
+    }
+    assert_int_equal(read_all(p, fd_a, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    sim_enter(p->b);
+    assert_int_equal(leat_sysctlbyname("leat.sendfile.ioerr", &ioerr, &len, NULL, 0), 0);
+    assert_int_equal(ioerr, 1);
+    close(file);
+}
+
 static void test_what_is_refused(void **state)
 {
     struct pair *p = *state;
@@ -277,6 +304,7 @@ int main(void)
         TEST(test_more_than_there_is_sends_to_the_end),
         TEST(test_a_disk_that_takes_20_ms_a_read),
         TEST(test_a_file_that_shrinks_ends_the_connection),
+        TEST(test_a_file_that_cannot_be_read_ends_the_connection),
         TEST(test_what_is_refused),
         TEST(test_read_by_a_thread),
         TEST(test_read_by_io_uring),
