@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "port/sim/sim.h"
 
-#define REPLAY_DIR "LEAT_SIM_PCAP"
+#define REPLAY_DIR      "LEAT_SIM_PCAP"
 #define REPLAY_FILE_MAX (256u << 20) /* bytes of frames a world; the rest of them is not kept */
 
 static inline void replay_again(const char *dir)
@@ -56,7 +56,8 @@ static inline void world_made(struct sim *s)
             on_exit(replay_failed, NULL);
         return;
     }
-    snprintf(path, sizeof(path), "%s/%s-%u-seed-%lu.pcap", dir, program_invocation_short_name, n, sim_seed(s));
+    snprintf(path, sizeof(path), "%s/%s-%u-seed-%lu.pcap", dir, program_invocation_short_name, n,
+             sim_seed(s));
     if (sim_pcap(s, path) == 0)
         fprintf(stderr, "world %u, seed %lu: its frames are in %s\n", n, sim_seed(s), path);
 }
