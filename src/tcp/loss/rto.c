@@ -129,6 +129,17 @@ void persist_arm(struct tcb *tp, uint64_t now)
         tp->persist_shift++;
 }
 
+/* RFC 9293 §3.8.6.2.1: a window that is open but too small for a decent segment has had its time to grow. What fits goes. */
+static bool fill_small_window(struct tcb *tp)
+{
+    uint32_t ready = RTE_MIN(tp->snd.ready, (uint32_t)tp->maxseg), len = RTE_MIN(tp->snd_wnd, ready);
+    if (len == 0)
+        return false;
+    tp->persist_shift = 0;
+    tp->stalled_since = 0;
+    return tcp_output_segment(tp, tp->snd_una, len) == 0;
+}
+
 bool persist_timeout(struct tcb *tp, uint64_t now)
 {
     struct tcp_loss *l = &tp->e->tcp->loss;
@@ -147,6 +158,8 @@ bool persist_timeout(struct tcb *tp, uint64_t now)
         tcp_drop(tp, ETIMEDOUT);
         return false;
     }
+    if (fill_small_window(tp))
+        return true;
     tcp_output_probe(tp, true);
     persist_arm(tp, now);
     return true;
