@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What Fast Open saves: one HTTP request without it, one that asks for a cookie, and one that goes with the SYN.
-// usage: fastopen [leat options] -- [EAL options] -- ADDRESS PORT [PATH]
+// usage: fastopen [leat options] -- [EAL options] -- [--psk=FILE] ADDRESS PORT [PATH]
+//   --psk=FILE   proves the possession of the key, the first line of FILE as 32 hexadecimal digits
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <leat/leat.h>
 #include <leat/tcp.h>
+#include "psk.h"
 
+static const char usage[] =
+    "usage: fastopen [leat options] -- [EAL options] -- [--psk=FILE] ADDRESS PORT [PATH]\n";
+static struct leat_tcp_fastopen option = {.enable = 1};
+static socklen_t option_len = sizeof(int); /* all of it with a key */
 static struct sockaddr_storage to;
 static socklen_t to_len;
 static char request[1024];
@@ -35,8 +42,7 @@ static int target(const char *address, const char *port, const char *path)
 /* Connects and sends; with Fast Open in one call. */
 static int send_request(int fd, bool fast)
 {
-    int on = 1;
-    if (fast && leat_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &on, sizeof(on)) < 0)
+    if (fast && leat_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &option, option_len) < 0)
         return -1;
     if (!fast && leat_connect(fd, (struct sockaddr *)&to, to_len) < 0)
         return -1;
@@ -83,6 +89,20 @@ static int loop(void *arg)
     return 0;
 }
 
+/* "--psk=FILE". False: it is another word. */
+static bool read_psk(const char *arg)
+{
+    if (strncmp(arg, "--psk=", 6) != 0)
+        return false;
+    const char *wrong = psk_read(arg + 6, option.psk);
+    if (wrong) {
+        fprintf(stderr, "fastopen: %s: %s\n", arg, wrong);
+        exit(2);
+    }
+    option_len = sizeof(option);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     int used = leat_init(argc, argv);
@@ -90,8 +110,12 @@ int main(int argc, char **argv)
         return 1;
     argc -= used;
     argv += used;
+    if (argc > 1 && read_psk(argv[1])) {
+        argc--;
+        argv++;
+    }
     if (argc < 3 || argc > 4 || target(argv[1], argv[2], argc == 4 ? argv[3] : "/") < 0) {
-        fprintf(stderr, "usage: fastopen [leat options] -- [EAL options] -- ADDRESS PORT [PATH]\n");
+        fputs(usage, stderr);
         return 2;
     }
     leat_run(loop, NULL);

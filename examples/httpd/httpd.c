@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "httpd.h"
 #include "tls.h"
+#include "../fastopen/psk.h"
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -67,25 +68,14 @@ static unsigned number(const char *name, const char *text, unsigned min, unsigne
 /* "psk:FILE" */
 static void fastopen(const char *text)
 {
-    char line[80] = "";
     options.fastopen.enable = 1;
     if (!text)
         return;
-    FILE *f = strncmp(text, "psk:", 4) == 0 ? fopen(text + 4, "r") : NULL;
-    if (!f || !fgets(line, sizeof(line), f)) {
-        fprintf(stderr, "httpd: --fastopen=%s: %s\n", text,
-                f ? "the file is empty" : "expected psk:FILE, a file that can be read");
+    bool psk = strncmp(text, "psk:", 4) == 0;
+    const char *wrong = psk ? psk_read(text + 4, options.fastopen.psk) : "expected psk:FILE";
+    if (wrong) {
+        fprintf(stderr, "httpd: --fastopen=%s: %s\n", text, wrong);
         exit(2);
-    }
-    fclose(f);
-    unsigned digits = (unsigned)strspn(line, "0123456789abcdefABCDEF");
-    if (digits != 32 || line[digits + strspn(line + digits, " \r\n")]) {
-        fprintf(stderr, "httpd: --fastopen=%s: the first line must be 32 hexadecimal digits\n", text);
-        exit(2);
-    }
-    for (unsigned i = 0; i < 16; i++) {
-        char two[3] = {line[2 * i], line[2 * i + 1], 0};
-        options.fastopen.psk[i] = (uint8_t)strtoul(two, NULL, 16);
     }
     options.fastopen_psk = true;
 }

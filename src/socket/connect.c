@@ -80,7 +80,7 @@ static bool settled(void *arg)
     return !so->connecting;
 }
 
-static int wait_connected(struct socket *so)
+int socket_connect_wait(struct socket *so)
 {
     struct so_layer *l = so->file.layer;
     so->file.refs++;
@@ -135,7 +135,7 @@ int leat_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
         so->connecting = false;
         so->connected = true;
     } else if (!err)
-        err = socket_waits(so, 0) ? wait_connected(so) : -EINPROGRESS;
+        err = socket_waits(so, 0) ? socket_connect_wait(so) : -EINPROGRESS;
     return (int)api_result(err);
 }
 

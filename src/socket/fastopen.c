@@ -12,7 +12,32 @@ static size_t total_of(const struct iovec *iov, int iovcnt)
     return total;
 }
 
-/* As FreeBSD, with a cookie or without: what is written is queued, and goes with the SYN or after the handshake. */
+/* FreeBSD's rule: with a cookie or without, what is written is queued, and goes with the SYN or after the handshake. */
+static int64_t queue(struct socket *so, const struct iovec *iov, int iovcnt, int flags, size_t total)
+{
+    int64_t n = total > 0 ? tcp_send(so->tp, iov, iovcnt, total, flags & MSG_MORE) : 0;
+    if (n < 0 || (size_t)n == total || !socket_waits(so, flags))
+        return n;
+    struct iovec rest = {(char *)iov[0].iov_base + n, iov[0].iov_len - (size_t)n};
+    int64_t more = iovcnt == 1 ? socket_send(so, &rest, 1, flags) : 0;
+    return more > 0 ? n + more : n;
+}
+
+/* Linux's, for MSG_FASTOPEN: without a cookie it is connect(2), and nothing is queued; who blocks waits for the handshake, and hears
+ * how it went. */
+static int64_t connect_or_queue(struct socket *so, const struct iovec *iov, int iovcnt, int flags,
+                                size_t total)
+{
+    bool carries = so->tp->fastopen && so->tp->fastopen->may_carry && total > 0, waits = socket_waits(so, flags);
+    int64_t n = carries ? queue(so, iov, iovcnt, flags, total) : waits ? 0 : -EINPROGRESS;
+    if (n < 0 || !waits)
+        return n;
+    int err = so->connecting ? socket_connect_wait(so) : 0;
+    if (err)
+        return err;
+    return carries ? n : socket_send(so, iov, iovcnt, flags);
+}
+
 static int64_t connect_and_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags,
                                 const struct sockaddr *addr, socklen_t addrlen)
 {
@@ -22,12 +47,8 @@ static int64_t connect_and_send(struct socket *so, const struct iovec *iov, int 
     if (fastopen_deferred(so->tp))
         fastopen_kick(so->tp);
     size_t total = total_of(iov, iovcnt);
-    int64_t n = total > 0 ? tcp_send(so->tp, iov, iovcnt, total, flags & MSG_MORE) : 0;
-    if (n < 0 || (size_t)n == total || !socket_waits(so, flags))
-        return n;
-    struct iovec rest = {(char *)iov[0].iov_base + n, iov[0].iov_len - (size_t)n};
-    int64_t more = iovcnt == 1 ? socket_send(so, &rest, 1, flags) : 0;
-    return more > 0 ? n + more : n;
+    return flags & MSG_FASTOPEN ? connect_or_queue(so, iov, iovcnt, flags, total)
+                                : queue(so, iov, iovcnt, flags, total);
 }
 
 int64_t socket_fastopen_send(struct socket *so, const struct iovec *iov, int iovcnt, int flags,

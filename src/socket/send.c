@@ -143,15 +143,21 @@ ssize_t leat_writev(int fd, const struct iovec *iov, int iovcnt)
     return so ? api_result(socket_send(so, iov, iovcnt, 0)) : -1;
 }
 
-/* On a connected stream an address is not looked at; without a connection there is nobody to send to. */
+/* Linux: MSG_FASTOPEN is not looked at once there is a connection, nor the address with it. */
+static bool fastopen_late(const struct socket *so, int flags)
+{
+    return (flags & MSG_FASTOPEN) && so->connected;
+}
+
+/* Without a connection there is nobody to send to. */
 ssize_t leat_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
                     socklen_t addrlen)
 {
     struct socket *so = api_socket(fd);
     struct iovec iov = {(void *)(uintptr_t)buf, len};
-    if (so && addr && so->connected)
+    if (so && addr && so->connected && !fastopen_late(so, flags))
         return api_result(-EISCONN);
-    if (so && addr && socket_fastopen(so, flags))
+    if (so && addr && !so->connected && socket_fastopen(so, flags))
         return api_result(socket_fastopen_send(so, &iov, 1, flags, addr, addrlen));
     return so ? leat_send(fd, buf, len, flags & ~MSG_FASTOPEN) : -1;
 }
@@ -163,7 +169,7 @@ ssize_t leat_sendmsg(int fd, const struct msghdr *msg, int flags)
         return -1;
     if (msg->msg_iovlen > IOV_MAX)
         return api_result(-EMSGSIZE);
-    if (msg->msg_name && socket_fastopen(so, flags))
+    if (msg->msg_name && !fastopen_late(so, flags) && socket_fastopen(so, flags))
         return api_result(socket_fastopen_send(so, msg->msg_iov, (int)msg->msg_iovlen, flags, msg->msg_name,
                                                msg->msg_namelen));
     int type = msg->msg_controllen ? socket_tls_cmsg(so, msg) : 0;

@@ -2,6 +2,7 @@
 // A socket's life, and what it hears from its connection.
 #include <string.h>
 #include "socket/socket.h"
+#include "tcp/fastopen.h"
 #include "tcp/log.h"
 #include "tls/rx.h"
 
@@ -35,7 +36,7 @@ bool socket_eof(const struct socket *so)
     const struct tcb *tp = so->tp;
     if (so->cant_read || !tp)
         return true;
-    bool eof = TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && tp->started);
+    bool eof = TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && tp->started) || fastopen_fin(tp);
     return eof && (!so->tls_rx || tls_rx_at_end(so->tls_rx));
 }
 

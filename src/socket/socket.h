@@ -187,6 +187,8 @@ int64_t socket_fastopen_send(struct socket *so, const struct iovec *iov, int iov
                              const struct sockaddr *addr, socklen_t addrlen);
 /* connect.c: the connection begins; flags: TCP_CONNECT_DATA. */
 int socket_connect_start(struct socket *so, const struct sockaddr *addr, socklen_t addrlen, unsigned flags);
+/* Until it is there: 0, -EINPROGRESS when SO_SNDTIMEO is over, or why not. */
+int socket_connect_wait(struct socket *so);
 /* 0, or why nothing can be sent now */
 int socket_send_state(struct socket *so);
 

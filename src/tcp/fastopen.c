@@ -155,17 +155,30 @@ static void count_repetition(struct tcb *tp)
     *slot = h;
 }
 
-/* The data goes to the application now (§4.2.2). A FIN comes again with what follows the handshake. */
-static void deliver(struct tcb *tp, struct tcp_segment *s)
+/* The data goes to the application now (§4.2.2). */
+static void deliver_data(struct tcb *tp, struct tcp_segment *s)
 {
-    s->seq++;
-    s->flags &= (uint8_t) ~(RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG);
+    tcp_seq before = tp->rcv_nxt;
     if (s->len == 0 || !tcp_trim(tp, s))
         return;
-    tcp_seq before = tp->rcv_nxt;
     tcp_input_payload(tp, s);
     tp->fastopen->syn_data = tp->rcv_nxt != before;
     stats(tp)->syn_data_received += tp->fastopen->syn_data;
+}
+
+/* And so does the end of it, if all of the data was taken (RFC 9293 §3.10.7.4, eighth step). */
+static void deliver(struct tcb *tp, struct tcp_segment *s)
+{
+    tcp_seq end = s->seq + 1 + s->len;
+    bool fin = s->flags & RTE_TCP_FIN_FLAG;
+    s->seq++;
+    s->flags &= (uint8_t) ~(RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG);
+    deliver_data(tp, s);
+    if (!fin || tp->rcv_nxt != end)
+        return;
+    tp->fin_seq = tp->rcv_nxt++;
+    tp->fastopen->fin = true;
+    tp->up->readable(tp);
 }
 
 bool fastopen_take(struct tcb *listener, struct tcb *tp, struct tcp_segment *s,

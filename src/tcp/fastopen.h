@@ -108,6 +108,7 @@ struct fastopen {
     bool holds;          /* server: a place in queue */
     bool early;          /* server: made by a SYN with a cookie */
     bool syn_data;       /* data came or went with the SYN and was acknowledged */
+    bool fin;            /* server: a FIN came with the SYN; the state follows when the handshake is over */
     uint32_t syn_len;    /* client: data bytes of our SYN */
     uint32_t queue_want; /* TCP_FASTOPEN's value */
     uint16_t mss;        /* client: the peer's, as cached */
@@ -166,6 +167,11 @@ int fastopen_listen(struct tcb *tp);
 /* tp, in SYN_RECEIVED, was made by the SYN s of a listener: takes its place, delivers the data. False: no memory, tp is as it was. */
 bool fastopen_take(struct tcb *listener, struct tcb *tp, struct tcp_segment *s,
                    const struct fastopen_option *answer);
+/* Has the peer sent all it will, while the handshake goes on? */
+static inline bool fastopen_fin(const struct tcb *tp)
+{
+    return tp->state == TCPS_SYN_RECEIVED && tp->fastopen && tp->fastopen->fin;
+}
 /* Its handshake ended well; by a RST. */
 void fastopen_established(struct tcb *tp);
 void fastopen_reset(struct tcb *tp);

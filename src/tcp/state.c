@@ -87,8 +87,11 @@ void tcp_free(struct tcb *tp)
 void tcp_established(struct tcb *tp)
 {
     struct tcp_stats *st = tp->e->tcp->stats;
-    /* A connection that was closed in SYN-RECEIVED now sends its FIN (RFC 9293 §3.10.4). */
-    tcp_set_state(tp, tp->flags & TF_FIN_QUEUED ? TCPS_FIN_WAIT_1 : TCPS_ESTABLISHED);
+    bool peer_done = fastopen_fin(tp);
+    if (tp->flags & TF_FIN_QUEUED) /* closed in SYN-RECEIVED, it now sends its FIN (RFC 9293 §3.10.4) */
+        tcp_set_state(tp, peer_done ? TCPS_LAST_ACK : TCPS_FIN_WAIT_1);
+    else
+        tcp_set_state(tp, peer_done ? TCPS_CLOSE_WAIT : TCPS_ESTABLISHED);
     st->connects++;
     tp->rxtshift = 0;
     tcp_timer_stop(tp, TT_REXMT);

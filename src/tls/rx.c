@@ -3,6 +3,7 @@
 #include "tls/rx.h"
 #include <errno.h>
 #include <string.h>
+#include "tcp/fastopen.h"
 #include "tcp/recvbuf.h"
 
 #define RETRY_NS           (10 * NS_PER_MS) /* when memory was short */
@@ -179,7 +180,7 @@ static void no_record(struct tls_rx *rx, int error)
 
 static bool fin_came(const struct tcb *tp)
 {
-    return TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && !tp->error);
+    return TCPS_HAVERCVDFIN(tp->state) || (tp->state == TCPS_CLOSED && !tp->error) || fastopen_fin(tp);
 }
 
 /* ---- records that come back ---- */

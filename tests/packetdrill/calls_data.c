@@ -62,8 +62,15 @@ void call_send(struct call *c)
     if (c->n > 4 && c->arg[4]->kind != VALUE_NULL &&
         !(c->arg[4]->kind == VALUE_INTEGER && c->arg[4]->integer == 0)) {
         socklen_t len = call_address(c, 4, &c->p->dialog->remote, c->p->connect_port, &a);
-        dialog_next(c->p->dialog, 0);
+        struct sockaddr_storage peer;
+        socklen_t peerlen = sizeof(peer);
+        bool connected = leat_getpeername(call_descriptor(c, 0), (struct sockaddr *)&peer, &peerlen) == 0;
         c->result = leat_sendto(call_descriptor(c, 0), b, (size_t)n, flags, (struct sockaddr *)&a, len);
+        if (!connected && (c->result >= 0 || errno == EINPROGRESS)) { /* its SYN has not left yet */
+            c->error = errno;
+            dialog_next(c->p->dialog, 0);
+            errno = c->error;
+        }
     } else {
         c->result = leat_send(call_descriptor(c, 0), b, (size_t)n, flags);
     }

@@ -40,6 +40,54 @@ expect "second process" "$(curl -s --max-time 10 --tcp-fastopen "http://$LEAT4/h
 expect "accepts it" "$(sysctl_of net.inet.tcp.fastopen.stats.passive_established)" 1
 stop_server
 
+# ---- a pre-shared key: Leat's httpd and Leat's client, two processes with a bridge between them ----
+key=101112131415161718191a1b1c1d1e1f
+echo $key >"$work/psk"
+echo ${key/1f/ff} >"$work/other.psk"
+echo nothing >"$work/bad.psk"
+printf "[leat]\nmemory = 256\ncontrol = %s\n" "$work/bad.sock" >"$work/bad.conf"
+ask() { # ask OUT [--psk=FILE]: a client of its own asks three times
+    local out=$work/$1 client
+    shift
+    printf '[leat]\nmemory = 512\ncontrol = %s\n[port tap1]\naddr = 10.64.0.3/24\n[sysctl]\nnet.inet.ip.dad_count = 0\n' "$work/ask.sock" >"$work/ask.conf"
+    "$build/examples/fastopen" --conf "$work/ask.conf" -- --vdev=net_tap1,iface=leat1 -- "$@" $LEAT4 80 /hello.txt >"$out" 2>"$out.err" &
+    client=$!
+    pids+=("$client")
+    for _ in $(seq 100); do ip link show leat1 >/dev/null 2>&1 && break; sleep 0.1; done
+    ip link set leat1 down
+    ip link set leat1 address 02:64:00:00:00:03 master bridge
+    ip link set leat1 up
+    wait "$client" || fail "the client ended with $?: $(cat "$out.err")"
+    cat "$out"
+}
+expect "a bad key" "$("$build/examples/httpd/httpd" --conf "$work/bad.conf" -- --no-pci -- --fastopen=psk:"$work/bad.psk" 2>&1 | tail -n 1)" \
+    "httpd: --fastopen=psk:$work/bad.psk: the first line must be 32 hexadecimal digits"
+configure
+serve_httpd --fastopen=psk:"$work/psk"
+ip link add bridge type bridge
+ip addr flush dev leat0
+ip link set leat0 master bridge
+ip link set bridge up
+capture "$work/psk.pcap"
+ask with --psk="$work/psk"
+ask without
+ask another --psk="$work/other.psk"
+sleep 1.5
+end_capture
+sound "$work/psk.pcap"
+expect "with the key" "$(grep -c taken "$work/with")" 1
+expect "without a key, with another one" "$(cat "$work/without" "$work/another" | grep -c taken)" 0
+expect "their requests are answered" "$(cat "$work/without" "$work/another" | grep -c 'first byte')" 6
+expect "passive_established" "$(sysctl_of net.inet.tcp.fastopen.stats.passive_established)" 1
+expect "server_psk_invalid" "$(sysctl_of net.inet.tcp.fastopen.stats.server_psk_invalid)" 2
+expect "SYNs with data" "$(fields "$work/psk.pcap" "$syn" | wc -l)" 3
+expect "acknowledged by the SYN-ACK" "$(fields "$work/psk.pcap" 'tcp.flags.syn==1 && tcp.flags.ack==1 && tcp.ack>1' | wc -l)" 1
+on_wire() { xxd -p "$work/psk.pcap" | tr -d '\n' | grep -c "$1" || true; }
+expect "the request is on the wire" "$(on_wire "$(printf 'GET /hello.txt' | xxd -p)")" 1
+expect "the keys are not" "$(on_wire ${key:0:16}) $(on_wire ${key:16:14})" "0 0"
+stop_server
+ip link del bridge
+
 # ---- Leat's client, the kernel's server ----
 cat >"$work/nginx.conf" <<END
 daemon off; master_process off; pid $work/nginx.pid; error_log $work/nginx.log;

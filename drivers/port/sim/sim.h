@@ -31,7 +31,8 @@ struct sim_wire {
     double burst_enter, burst_leave,
         burst_loss; /* Gilbert-Elliott: chance to enter and leave the bad state, loss in it */
     double reorder;
-    uint64_t reorder_ns; /* chance to be delayed by so much more */
+    uint64_t reorder_ns;   /* chance to be delayed by so much more */
+    uint64_t duplicate_ns; /* a duplicate comes up to so much later than the packet; 0: beside it */
     /* Chosen packets: called for every packet, n counts from 1; true = lose it. May look, must not change it. */
     bool (*lose)(void *arg, uint64_t n, const uint8_t *frame, uint32_t len);
     void *lose_arg;

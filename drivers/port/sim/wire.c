@@ -206,6 +206,7 @@ void sim_wire_send(struct sim_end *from, struct rte_mbuf *m, struct rte_mbuf *he
         twin.m = rte_pktmbuf_copy(m, s->pool, 0, UINT32_MAX);
         if (twin.m) {
             from->stats.duplicated++;
+            twin.when += uniform(&from->rng, from->wire.duplicate_ns);
             twin.m->ol_flags = m->ol_flags;
             sim_flight_add(s, &twin);
         }

@@ -1039,6 +1039,46 @@ static void full_backlog(void)
     settle();
 }
 
+/* MSG_FASTOPEN without a cookie: the listener gives none. */
+static void fast_opening(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    inet_pton(AF_INET, server4, &a.sin_addr);
+    struct sockaddr *to = (struct sockaddr *)&a;
+    side(SERVER);
+    int l = tcp(AF_INET);
+    bind4(l, port);
+    NET(listen)(l, 4);
+    side(CLIENT);
+    int c = tcp(AF_INET);
+    TRY("MSG_FASTOPEN", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    settle();
+    TRY("connected", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    told_poll("then", c);
+    NET(close)(c);
+    c = tcp(AF_INET);
+    TRY("nothing", NET(sendto)(c, "", 0, MSG_FASTOPEN, to, sizeof(a)));
+    settle();
+    TRY("write", NET(write)(c, "abc", 3));
+    NET(close)(c);
+    c = NET(socket)(AF_INET, SOCK_STREAM, 0);
+    TRY("waiting", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    NET(close)(c);
+    settle();
+    side(SERVER);
+    NET(close)(l);
+    settle();
+    side(CLIENT);
+    c = NET(socket)(AF_INET, SOCK_STREAM, 0);
+    TRY("waiting, nobody listens", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    NET(close)(c);
+    c = tcp(AF_INET);
+    TRY("nobody listens", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    settle();
+    TRY("again", NET(sendto)(c, "abc", 3, MSG_FASTOPEN, to, sizeof(a)));
+    NET(close)(c);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -1071,6 +1111,7 @@ static const struct {
     {"duplicating", duplicating},
     {"controlling", controlling},
     {"full backlog", full_backlog},
+    {"fast opening", fast_opening},
 };
 
 int main(void)

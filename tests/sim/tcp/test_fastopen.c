@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Fast Open between two hosts: round trips, pre-shared keys that are never on the wire, servers that share their keys.
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <leat/sysctl.h>
@@ -169,6 +170,32 @@ static void servers_with_the_same_keys_accept_each_others_cookies(void **state)
     leat_close(l);
 }
 
+/* Linux's rule: who blocks waits for the handshake, though what is written goes with the SYN, and hears how it ended. */
+static void msg_fastopen_waits_on_a_socket_that_blocks(void **state)
+{
+    struct pair *p = *state;
+    struct sockaddr_in in = addr_of_b(80);
+    int on = 1, l = fast_listener(p, &on, sizeof(on));
+    exchange(p, l, &on, sizeof(on)); /* a cookie */
+    sim_enter(p->a);
+    int a = leat_socket(AF_INET, SOCK_STREAM, 0);
+    uint64_t begin = sim_now(p->sim);
+    assert_int_equal(leat_sendto(a, "question", 8, MSG_FASTOPEN, (struct sockaddr *)&in, sizeof(in)), 8);
+    assert_true(sim_now(p->sim) - begin >= 2 * NS_PER_MS);
+    assert_int_equal(counter(p->a, "syn_data_acked"), 1);
+    leat_close(a);
+    sim_enter(p->b);
+    leat_close(leat_accept(l, NULL, NULL));
+    leat_close(l);
+    sim_run_for(p->sim, NS_PER_SEC);
+    sim_enter(p->a);
+    a = leat_socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(leat_sendto(a, "question", 8, MSG_FASTOPEN, (struct sockaddr *)&in, sizeof(in)), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    assert_int_equal(counter(p->a, "syn_data_sent"), 2);
+    leat_close(a);
+}
+
 /* RFC 7413 §4.1.3.1: a path that loses SYNs with data or option. */
 static bool lose_long_syns(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
 {
@@ -204,6 +231,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(psk_on_both_sockets, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(a_psk_is_never_on_the_wire, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(servers_with_the_same_keys_accept_each_others_cookies, pair_setup,
+                                        pair_teardown),
+        cmocka_unit_test_setup_teardown(msg_fastopen_waits_on_a_socket_that_blocks, pair_setup,
                                         pair_teardown),
         cmocka_unit_test_setup_teardown(a_black_hole_disables_the_path, pair_setup, pair_teardown),
     };
