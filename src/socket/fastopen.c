@@ -28,7 +28,8 @@ static int64_t queue(struct socket *so, const struct iovec *iov, int iovcnt, int
 static int64_t connect_or_queue(struct socket *so, const struct iovec *iov, int iovcnt, int flags,
                                 size_t total)
 {
-    bool carries = so->tp->fastopen && so->tp->fastopen->may_carry && total > 0, waits = socket_waits(so, flags);
+    bool carries = so->tp->fastopen && so->tp->fastopen->may_carry && total > 0,
+         waits = socket_waits(so, flags);
     int64_t n = carries ? queue(so, iov, iovcnt, flags, total) : waits ? 0 : -EINPROGRESS;
     if (n < 0 || !waits)
         return n;
