@@ -24,6 +24,19 @@
 #define LEAT_TCP_AO_INFO     0x20028
 #define LEAT_TCP_AO_GET_KEYS 0x20029
 
+/*
+ * The connection's TCP stack, by name (FreeBSD's tcp_functions(9)), in any state. set: EINVAL (length; the stack cannot work with this peer),
+ * ENOENT (no such stack), ECONNRESET (the connection is over), EAGAIN (ask again later), ENOMEM; on error the stack that was goes on. The
+ * names: net.inet.tcp.functions_available; "freebsd" is another one of "default". TCP_FUNCTION_ALIAS (get only): the other name, or "".
+ */
+#define TCP_FUNCTION_BLK          8192
+#define TCP_FUNCTION_ALIAS        8193
+#define TCP_FUNCTION_NAME_LEN_MAX 32
+struct tcp_function_set {
+    char function_set_name[TCP_FUNCTION_NAME_LEN_MAX]; /* with its NUL */
+    uint32_t pcbcnt;                                   /* get: connections of this engine that have it */
+};
+
 #define LEAT_TCPI_OPT_TIMESTAMPS 0x01
 #define LEAT_TCPI_OPT_SACK       0x02
 #define LEAT_TCPI_OPT_WSCALE     0x04

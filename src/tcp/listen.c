@@ -45,22 +45,13 @@ void tcp_listen_unqueue(struct tcb *tp)
     tp->listener = NULL;
 }
 
-static bool inherit_algorithms(struct tcb *tp, const struct tcb *listener)
+static void inherit_algorithms(struct tcb *tp, const struct tcb *listener)
 {
-    if (tp->stack != listener->stack) {
-        const struct tcp_stack *before = tp->stack;
-        tp->stack = listener->stack;
-        before->fini(tp, false);
-        if (tp->stack->init(tp) < 0) {
-            tp->stack = before;
-            return before->init(tp) == 0; /* the default one serves as well */
-        }
-    }
+    tcp_stack_inherit(tp, listener);
     if (tp->cc != listener->cc) {
         tp->cc = listener->cc;
         tp->cc->init(tp);
     }
-    return true;
 }
 
 static void inherit(struct tcb *tp, const struct tcb *listener)
@@ -134,11 +125,8 @@ static struct tcb *connection(struct tcb *listener, const struct half_open *h)
     tp->scope_index = h->scope_index;
     tp->path = h->path;
     tp->last_rcv = e->now;
-    if (!inherit_algorithms(tp, listener) || demux_insert_new(tp, h->hash) < 0) {
-        tcp_free(tp);
-        return NULL;
-    }
-    if (take_half_open(tp, listener, h) < 0) {
+    inherit_algorithms(tp, listener);
+    if (demux_insert_new(tp, h->hash) < 0 || take_half_open(tp, listener, h) < 0) {
         tcp_free(tp);
         return NULL;
     }

@@ -122,6 +122,8 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
         return set_congestion(tp, val, len);
     if (name == TCP_FASTOPEN || name == LEAT_TCP_FASTOPEN)
         return fastopen_setopt(tp, val, len);
+    if (name == TCP_FUNCTION_BLK) /* first: no stack can take it over */
+        return tcp_functions_setopt(tp, name, val, len);
     if (tp->stack->setopt) {
         err = tp->stack->setopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)
@@ -213,6 +215,8 @@ int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
     }
     if (name == TCP_CONGESTION)
         return give(val, len, tp->cc->name, (uint32_t)strlen(tp->cc->name) + 1);
+    if (name == TCP_FUNCTION_BLK || name == TCP_FUNCTION_ALIAS)
+        return tcp_functions_getopt(tp, name, val, len);
     if (tp->stack->getopt) {
         err = tp->stack->getopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)

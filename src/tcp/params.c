@@ -21,20 +21,6 @@ static int set_pool_limit(void *base, const struct sysctl_oid *oid, const char *
     return 0;
 }
 
-static int set_stack(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
-{
-    struct tcp_layer *t = base;
-    const struct tcp_stack *s = tcp_stack_find(text);
-    if (!s) {
-        snprintf(err, errsize, "%s: no TCP stack is called \"%s\" (see net.inet.tcp.functions_available)",
-                 oid->name, text);
-        return -EINVAL;
-    }
-    snprintf(t->params.stack_default, sizeof(t->params.stack_default), "%s", s->name);
-    t->stack_default = s;
-    return 0;
-}
-
 static int set_cc(void *base, const struct sysctl_oid *oid, const char *text, char *err, size_t errsize)
 {
     struct tcp_layer *t = base;
@@ -47,11 +33,6 @@ static int set_cc(void *base, const struct sysctl_oid *oid, const char *text, ch
     snprintf(t->params.cc_default, sizeof(t->params.cc_default), "%s", cc->name);
     t->cc_default = cc;
     return 0;
-}
-
-static int get_stacks(void *base, const struct sysctl_oid *oid, char *buf, size_t size)
-{
-    return tcp_stack_names(buf, size);
 }
 
 static int get_ccs(void *base, const struct sysctl_oid *oid, char *buf, size_t size)
@@ -199,21 +180,6 @@ static const struct sysctl_oid oids[] = {
     SYSCTL_OID_UINT("net.inet.ip.portrange.last", struct tcp_layer, params.port_last, SYSCTL_RW, 65535, 1,
                     65535, "port", "Last ephemeral port"),
     /* Algorithms. */
-    {.name = "net.inet.tcp.functions_default",
-     .desc = "TCP stack of new connections",
-     .unit = "",
-     .type = SYSCTL_STRING,
-     .flags = SYSCTL_RW,
-     .offset = offsetof(struct tcp_layer, params.stack_default),
-     .size = sizeof(((struct tcp_params *)0)->stack_default),
-     .def_text = "default",
-     .set = set_stack},
-    {.name = "net.inet.tcp.functions_available",
-     .desc = "TCP stacks",
-     .unit = "",
-     .type = SYSCTL_PROC,
-     .flags = SYSCTL_RD,
-     .get = get_stacks},
     {.name = "net.inet.tcp.cc.algorithm",
      .desc = "Congestion control of new connections",
      .unit = "",
@@ -254,7 +220,6 @@ static const struct sysctl_oid oids[] = {
 int tcp_params_register(struct tcp_layer *t)
 {
     int err = sysctl_register(t->e->sysctl, oids, RTE_DIM(oids), t);
-    t->stack_default = tcp_stack_find(t->params.stack_default);
     t->cc_default = tcp_cc_find(t->params.cc_default);
     return err;
 }

@@ -39,11 +39,20 @@ struct tcp_sent {
 
 struct tcp_stack {
     const char *name;
-    /* Attach to a connection in any state, fresh or live (its scoreboard is empty, snd_una..snd_max outstanding). 0 or -errno, tcb unchanged. */
+    /*
+     * Attach to a connection in any state, fresh or live. A live one: snd_una..snd_max is outstanding and snd_nxt = snd_max (with TT_PERSIST
+     * armed: as the old stack left it), stack_state is zeros, there is no scoreboard, no TF_RECOVERY and no TF_RTO_RECOVERY; TT_REXMT and TT_PERSIST are
+     * as they were, TT_STACK is off. tp->stack is still the old one. 0 or -errno, nothing kept.
+     */
     int (*init)(struct tcb *tp);
-    /* Detach: give back what init and later calls allocated. dying: the connection ends, else another stack takes over. */
+    /* Detach: give back what init and later calls allocated. dying: the connection ends, else another stack takes over: only memory matters, the
+     * rest of the connection is put to what the other stack's init made of it. */
     void (*fini)(struct tcb *tp, bool dying);
-    /* May this stack take over the connection now? 0 or -errno. */
+    /* Optional, after init on a live connection: the stack before was in recovery until tp->recover, and cut the window for it; timeout: by TT_REXMT.
+     * NULL: what is lost is found out anew. */
+    void (*recovering)(struct tcb *tp, bool timeout);
+    /* May this stack take over the connection now? 0; -EAGAIN: not yet; -EINVAL: never (no SACK, say). Asked again when the handshake is over: with
+     * -EINVAL the default stack takes over (functions.h). */
     int (*handoff_ok)(const struct tcb *tp);
     /* The handshake is over: MSS, options and first RTT are known. */
     void (*established)(struct tcb *tp);
@@ -66,7 +75,7 @@ struct tcp_stack {
 };
 
 extern const struct tcp_stack tcp_stack_default;
-/* "default"; later "rack", "bbr". NULL: unknown. stacks/registry in tcp.c */
+/* By name or alias, functions.c. NULL: unknown. */
 const struct tcp_stack *tcp_stack_find(const char *name);
 /* Its number, for the black box; and back. NULL: none has it. */
 unsigned tcp_stack_id(const struct tcp_stack *stack);

@@ -71,7 +71,7 @@ void tcp_free(struct tcb *tp)
     if (tp->listen)
         tcp_listen_free(tp);
     recvbuf_free(tp);
-    tp->stack->fini(tp, true);
+    tcp_stack_detach(tp);
     tcp_auth_free(tp);
     if (tp->fastopen)
         fastopen_free(tp);
@@ -96,6 +96,7 @@ void tcp_established(struct tcb *tp)
     tp->rxtshift = 0;
     tcp_timer_stop(tp, TT_REXMT);
     tcp_pmtu_established(tp);
+    tcp_stack_agree(tp);
     if (!tp->fastopen || !tp->fastopen->early) /* the window was set up by the SYN */
         tp->stack->established(tp);
     tcp_keepalive_arm(tp);

@@ -129,6 +129,10 @@
     X(icmp_hard, "messages", "ICMP errors that ended a connection")                                          \
     X(icmp_toobig, "messages", "ICMP too big that lowered a path's MTU")                                     \
     X(icmp_ignored, "messages", "ICMP errors ignored: no connection, or sequence number out of window")      \
+    X(stack_switches, "switches", "Connections that changed to another TCP stack")                           \
+    X(stack_switch_failed, "switches", "Changes to a stack that could not begin: the old one went on")       \
+    X(stack_fallbacks, "connections",                                                                        \
+      "Of stack_switches: to the default one, for the peer lacks what the other needs (SACK)")               \
     X(portexhausted, "connections", "Active opens that found no free port")                                  \
     X(tablegrow, "events", "Doublings of the connection table")                                              \
     X(tablegrow_nomem, "events", "Doublings that found no memory")

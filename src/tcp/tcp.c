@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP of one engine: made, registered with IP, and taken down. The table of stacks.
+// TCP of one engine: made, registered with IP, and taken down.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
 #include "tcp/fastopen.h"
+#include "tcp/functions.h"
 #include "tcp/hostcache.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
@@ -14,38 +15,6 @@
 #include "tcp/stats.h"
 #include "tcp/syncache.h"
 #include "tcp/tcp.h"
-
-static const struct tcp_stack *const stacks[] = {&tcp_stack_default};
-
-const struct tcp_stack *tcp_stack_find(const char *name)
-{
-    for (unsigned i = 0; i < RTE_DIM(stacks); i++)
-        if (strcmp(stacks[i]->name, name) == 0)
-            return stacks[i];
-    /* FreeBSD's name for its first stack. */
-    return strcmp(name, "freebsd") == 0 ? &tcp_stack_default : NULL;
-}
-
-unsigned tcp_stack_id(const struct tcp_stack *stack)
-{
-    unsigned i = 0;
-    while (i < RTE_DIM(stacks) && stacks[i] != stack)
-        i++;
-    return i;
-}
-
-const struct tcp_stack *tcp_stack_by_id(unsigned id)
-{
-    return id < RTE_DIM(stacks) ? stacks[id] : NULL;
-}
-
-int tcp_stack_names(char *buf, size_t size)
-{
-    size_t at = 0;
-    for (unsigned i = 0; i < RTE_DIM(stacks); i++)
-        at += (size_t)snprintf(buf + at, at < size ? size - at : 0, "%s%s", i ? " " : "", stacks[i]->name);
-    return at < size ? 0 : -ENOSPC;
-}
 
 static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_error};
 
@@ -68,6 +37,8 @@ static void layer_free(struct tcp_layer *t)
 static int layer_tables(struct tcp_layer *t)
 {
     int rc = tcp_params_register(t);
+    if (rc == 0)
+        rc = tcp_functions_register(t);
     if (rc < 0)
         return rc;
     t->stats = mem_alloc(sizeof(*t->stats));

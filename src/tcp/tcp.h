@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "tcp/ecn.h"
+#include "tcp/functions.h"
 #include "tcp/loss/loss.h"
 #include "tcp/stack.h"
 #include "tcp/tcb.h"
@@ -35,7 +36,8 @@ struct
     uint32_t sendspace, recvspace, sendbuf_max, recvbuf_max, maxsockbuf;
     bool sendbuf_auto, recvbuf_auto, rfc1323, sack, delayed_ack, path_mtu_discovery, always_keepalive,
         tolerate_missing_ts, drop_synfin, insecure_rst, insecure_syn, icmp_may_rst, blackhole_local,
-        insecure_ack, tso, sendbuf_auto_lowat, nolocaltimewait, fast_finwait2_recycle, rfc6191;
+        insecure_ack, tso, sendbuf_auto_lowat, nolocaltimewait, fast_finwait2_recycle, rfc6191,
+        functions_inherit;
     uint32_t log_in_vain, maxunacktime_ms, msl_local_ms, maxtcptw, maxorphans;
     uint32_t sendbuf_inc, mssdflt, v6mssdflt, minmss, blackhole, ack_war_ms, ack_war_cnt, quickack_bytes;
     uint32_t delacktime_ms, msl_ms, rexmit_min_ms, rexmit_max_ms, rexmit_initial_ms, rexmit_slop_ms;
@@ -52,6 +54,7 @@ struct tcp_layer {
     struct engine *e;
     struct tcp_params params;
     const struct tcp_stack *stack_default; /* what params name */
+    uint32_t stack_users[TCP_STACKS_MAX];  /* connections of each, by tcp_stack_id() */
     const struct tcp_cc *cc_default;
     struct tcp_stats *stats;
     struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
@@ -81,8 +84,7 @@ struct tcp_syncache;
 /* params.c, stats.c: sysctl names. 0 or -errno. */
 int tcp_params_register(struct tcp_layer *t);
 int tcp_stats_register(struct tcp_layer *t);
-/* tcp.c: names of stacks and congestion controls, blanks between. 0 or -ENOSPC. */
-int tcp_stack_names(char *buf, size_t size);
+/* cc/cc.c: names of congestion controls, blanks between. 0 or -ENOSPC. */
 int tcp_cc_names(char *buf, size_t size);
 int tcp_create(struct engine *e);
 /* Aborts what is left without a word on the wire and frees it. */

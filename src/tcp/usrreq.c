@@ -58,7 +58,6 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     tp->e = e;
     tp->up = up ? up : &nobody;
     tp->so = so;
-    tp->stack = t->stack_default;
     tp->cc = t->cc_default;
     sendbuf_init(&tp->snd, &t->send, p->sendspace);
     tp->rcv.hiwat = p->recvspace;
@@ -75,7 +74,7 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     tp->ssthresh = UINT32_MAX / 2;
     due_init(&tp->due, tcp_due);
     tcp_timers_init(tp);
-    if (tp->stack->init(tp) < 0) {
+    if (tcp_stack_attach(tp, t->stack_default) < 0) {
         t->stats->memdrop++;
         pool_put(&t->tcbs, tp);
         return NULL;

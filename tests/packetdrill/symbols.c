@@ -119,9 +119,8 @@ static const struct symbol {
 #ifdef LEAT_TCP_KEEPINIT
     {"TCP_KEEPINIT", LEAT_TCP_KEEPINIT},
 #endif
-#ifdef LEAT_TCP_FUNCTION_BLK
-    {"TCP_FUNCTION_BLK", LEAT_TCP_FUNCTION_BLK},
-#endif
+    NAMED(TCP_FUNCTION_BLK),
+    NAMED(TCP_FUNCTION_ALIAS),
     {"IPTOS_DSCP_CS0", 0x00},
     {"IPTOS_DSCP_CS1", 0x20},
     {"IPTOS_DSCP_CS2", 0x40},

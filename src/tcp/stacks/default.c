@@ -15,7 +15,23 @@ static int default_init(struct tcb *tp)
     memset(tp->stack_state, 0, sizeof(tp->stack_state));
     if (tp->rto == 0)
         rto_init(tp);
+    if (tcp_timer_armed(tp, TT_PERSIST))
+        tp->snd_nxt = tp->snd_una; /* what waits goes when the window opens */
     return 0;
+}
+
+/* Without scoreboard, as RFC 6582 has it, until SACK blocks make one. */
+static void default_recovering(struct tcb *tp, bool timeout)
+{
+    struct default_state *d = default_state(tp);
+    if (timeout) {
+        tp->flags |= TF_RTO_RECOVERY;
+        tp->snd_nxt = tp->snd_una;
+    } else {
+        tp->flags |= TF_RECOVERY;
+        prr_begin(&d->prr, tcb_flight(tp));
+    }
+    d->rexmit_head = !timeout;
 }
 
 static void default_fini(struct tcb *tp, bool dying)
@@ -192,13 +208,19 @@ static bool early_retransmit(const struct tcb *tp)
            r->sacked + mss >= flight;
 }
 
+/* recover counts only while it lies ahead: 2 GB later it would seem to do so again. */
+static bool before_recover(const struct tcb *tp, tcp_seq una)
+{
+    return seq_lt(una, tp->recover) && seq_leq(tp->recover, tp->snd_max);
+}
+
 static void on_duplicate(struct tcb *tp, uint32_t delivered)
 {
     const struct recovery *r = tp->recovery;
     if (tp->dupacks < UINT8_MAX)
         tp->dupacks++;
     /* Duplicates of what a timeout or the last recovery sent again are no new loss (RFC 6582 §4.1). */
-    if ((tp->flags & TF_RTO_RECOVERY) || seq_lt(tp->snd_una, tp->recover))
+    if ((tp->flags & TF_RTO_RECOVERY) || before_recover(tp, tp->snd_una))
         return;
     bool lost = tp->dupacks >= DUP_THRESH || (r && r->n > 0 && seq_gt(r->lost_edge, tp->snd_una));
     if (!lost && early_retransmit(tp)) {
@@ -214,7 +236,7 @@ static void on_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t delivered)
 {
     const struct recovery *r = tp->recovery;
     bool lost = r->n > 0 && seq_gt(r->lost_edge, a->ack);
-    if (lost && !(tp->flags & TF_RTO_RECOVERY) && seq_geq(a->ack, tp->recover))
+    if (lost && !(tp->flags & TF_RTO_RECOVERY) && !before_recover(tp, a->ack))
         enter_recovery(tp, a->ack, delivered);
 }
 
@@ -511,6 +533,7 @@ const struct tcp_stack tcp_stack_default = {
     .name = "default",
     .init = default_init,
     .fini = default_fini,
+    .recovering = default_recovering,
     .handoff_ok = default_handoff_ok,
     .established = default_established,
     .ack = default_ack,
