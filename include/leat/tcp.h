@@ -25,6 +25,12 @@
 #define LEAT_TCP_AO_GET_KEYS 0x20029
 
 /*
+ * uint64_t: what the connection sends leaves at this rate at most, evenly, bytes of frames a second (FreeBSD's number; every stack heeds it). 0: no limit. The
+ * same limit as Linux's SO_MAX_PACING_RATE (level SOL_SOCKET; 32 bits, or 64 where the length says so; all ones: no limit). docs/hpts.md.
+ */
+#define TCP_PACING_RATE_CAP 1131
+
+/*
  * The connection's TCP stack, by name (FreeBSD's tcp_functions(9)), in any state. set: EINVAL (length; the stack cannot work with this peer),
  * ENOENT (no such stack), ECONNRESET (the connection is over), EAGAIN (ask again later), ENOMEM; on error the stack that was goes on. The
  * names: net.inet.tcp.functions_available; "freebsd" is another one of "default". TCP_FUNCTION_ALIAS (get only): the other name, or "".

@@ -36,6 +36,7 @@ static void fill(const struct tcb *tp, struct connection *c)
         .lport = ntohs(tp->lport),
         .fport = ntohs(tp->fport),
         .engine = (uint8_t)tp->e->id,
+        .id = tp->id,
         .state = tp->state,
         .v6 = tp->state == TCPS_LISTEN || tp->state == TCPS_CLOSED ? tp->bind_flags & TCP_BIND_V6
                                                                    : !ip_addr_is_v4(&tp->faddr),
@@ -187,5 +188,73 @@ const char *connection_port(uint16_t port, bool names, char *buf, size_t size)
         snprintf(buf, size, "%s", found->s_name);
     else
         snprintf(buf, size, "%u", port);
+    return buf;
+}
+
+/* A number, or a service of TCP. */
+static bool parse_port(const char *text, uint16_t *port_be)
+{
+    struct servent entry, *found = NULL;
+    char space[1024], *end;
+    unsigned long v = strtoul(text, &end, 10);
+    *port_be = htons((uint16_t)v);
+    if (end != text && !*end)
+        return v > 0 && v <= 65535;
+    if (getservbyname_r(text, "tcp", &entry, space, sizeof(space), &found) != 0 || !found)
+        return false;
+    *port_be = (uint16_t)found->s_port;
+    return true;
+}
+
+/* "10.0.0.1:80", "[fd00::1]:80", or netstat's "10.0.0.1.80": cut at the last mark. */
+static bool split(char *text, char **port)
+{
+    char *colon = strrchr(text, ':'), *dot = strrchr(text, '.');
+    char *at = text[0] == '[' || (colon && !strchr(text, '.')) ? colon : dot && dot > colon ? dot : colon;
+    if (!at || at == text)
+        return false;
+    *at = 0;
+    *port = at + 1;
+    if (text[0] == '[' && at[-1] == ']') {
+        at[-1] = 0;
+        memmove(text, text + 1, strlen(text));
+    }
+    return true;
+}
+
+bool connection_ends_parse(int n, char **words, struct connection_ends *e, const char **what,
+                           const char **arg)
+{
+    char *word[4];
+    if (n == 4) {
+        memcpy(word, words, sizeof(word));
+    } else {
+        word[0] = words[0];
+        word[2] = words[1];
+        for (int i = 0; i < 4; i += 2) {
+            *what = "no port in";
+            *arg = word[i];
+            if (!split(word[i], &word[i + 1]))
+                return false;
+        }
+    }
+    for (int i = 0; i < 4; i += 2) {
+        *what = "not an address:";
+        *arg = word[i];
+        if (ip_addr_parse(word[i], i ? &e->faddr : &e->laddr) < 0)
+            return false;
+        *what = "not a port:";
+        *arg = word[i + 1];
+        if (!parse_port(word[i + 1], i ? &e->fport : &e->lport))
+            return false;
+    }
+    return true;
+}
+
+const char *connection_ends_str(const struct connection_ends *e, char buf[CONNECTION_ENDS_STRLEN])
+{
+    char local[IP_ADDR_STRLEN], foreign[IP_ADDR_STRLEN];
+    snprintf(buf, CONNECTION_ENDS_STRLEN, "%s %u %s %u", ip_addr_str(&e->laddr, local), ntohs(e->lport),
+             ip_addr_str(&e->faddr, foreign), ntohs(e->fport));
     return buf;
 }

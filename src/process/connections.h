@@ -21,8 +21,21 @@ struct connection {
     uint64_t timer[TT_N];                                              /* ns from now; TIME_NEVER: off */
     uint64_t idle;                                                     /* ns since the last segment in */
     uint32_t rexmits, ooo, zerowin;                                    /* segments */
+    uint64_t id;                                                       /* of the tcb; 0: half open */
     char stack[16], cc[16];
 };
+
+/* The two ends, as tools name them. */
+struct connection_ends {
+    struct ip_addr laddr, faddr;
+    uint16_t lport, fport; /* network order */
+};
+#define CONNECTION_ENDS_STRLEN (2 * IP_ADDR_STRLEN + 16)
+/* From 4 words, LOCAL-ADDRESS LOCAL-PORT FOREIGN-ADDRESS FOREIGN-PORT, or 2, ADDRESS:PORT ADDRESS:PORT, which are cut apart. False: *what is wrong with *arg. */
+bool connection_ends_parse(int n, char **words, struct connection_ends *e, const char **what,
+                           const char **arg);
+/* "10.0.0.1 80 10.0.0.2 40000" */
+const char *connection_ends_str(const struct connection_ends *e, char buf[CONNECTION_ENDS_STRLEN]);
 
 /* Calls fn for each connection and listener, then each half-open connection, of every engine until it returns nonzero, and returns that; 0; or control_call()'s error. */
 int connections_walk(struct process *p, int (*fn)(const struct connection *c, void *arg), void *arg);

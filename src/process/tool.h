@@ -27,6 +27,7 @@ int tool_ifconfig(struct process *p, int argc, char **argv, FILE *out);
 int tool_netstat(struct process *p, int argc, char **argv, FILE *out);
 int tool_sockstat(struct process *p, int argc, char **argv, FILE *out);
 int tool_tcpdrop(struct process *p, int argc, char **argv, FILE *out);
+int tool_tcpsso(struct process *p, int argc, char **argv, FILE *out);
 
 int tool_blackbox(struct process *p, int argc, char **argv, FILE *out);
 bool tool_blackbox_stream(struct process *p, int argc, char **argv, int fd);

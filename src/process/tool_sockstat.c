@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// leatctl sockstat [-46clLnqsSCw] [-p PORTS] [-P tcp]: who has which socket, as sockstat(1) of FreeBSD. Sockets come by their descriptors, then
+// leatctl sockstat [-46cilLnqsSCw] [-p PORTS] [-P tcp]: who has which socket, as sockstat(1) of FreeBSD. Sockets come by their descriptors, then
 // connections that no descriptor has any more.
 #include <errno.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define PAGE_SLOTS   4096 /* of the descriptor table, looked at in one turn */
 
 struct options {
-    bool v4, v6, connected, listening, not_local, numeric, quiet, states, stacks, ccs;
+    bool v4, v6, connected, listening, not_local, numeric, quiet, ids, states, stacks, ccs;
     uint8_t ports[65536 / 8]; /* set: wanted; all when none is named */
     bool some_ports;
 };
@@ -33,6 +34,7 @@ struct row {
     uint16_t lport, fport; /* host order */
     uint8_t state;
     bool v6, v6only;
+    uint64_t id; /* of its connection, 0: has none */
     char stack[16], cc[16];
 };
 
@@ -57,6 +59,7 @@ static void fill(const struct socket *so, int fd, struct row *r)
     if (!tp)
         return;
     r->state = tp->state;
+    r->id = tp->id;
     if (tp->lport) {
         r->laddr = tp->laddr;
         r->faddr = tp->faddr;
@@ -133,6 +136,8 @@ static void print(const struct listing *l, const struct row *r)
             r->fd >= 0 ? l->command : "?", pid, fd, proto,
             where(o, &r->laddr, r->lport, local, sizeof(local)),
             r->fport ? where(o, &r->faddr, r->fport, foreign, sizeof(foreign)) : "*:*");
+    if (o->ids)
+        fprintf(l->out, " %-8" PRIu64, r->id);
     if (o->states)
         fprintf(l->out, " %-11s", connection_state_name(r->state));
     if (o->stacks)
@@ -148,6 +153,8 @@ static void print_header(const struct listing *l)
         return;
     fprintf(l->out, "%-8s %-10s %-5s %-5s %-5s %-21s %-21s", "USER", "COMMAND", "PID", "FD", "PROTO",
             "LOCAL ADDRESS", "FOREIGN ADDRESS");
+    if (l->o->ids)
+        fprintf(l->out, " %-8s", "ID");
     if (l->o->states)
         fprintf(l->out, " %-11s", "CONN STATE");
     if (l->o->stacks)
@@ -165,6 +172,7 @@ static int print_orphan(const struct connection *c, void *arg)
                     .lport = c->lport,
                     .fport = c->fport,
                     .state = c->state,
+                    .id = c->id,
                     .v6 = c->v6,
                     .v6only = c->v6only};
     snprintf(r.stack, sizeof(r.stack), "%s", c->stack);
@@ -195,7 +203,8 @@ static int print_sockets(struct process *p, const struct listing *l)
 
 static int usage(FILE *out, const char *what, const char *arg)
 {
-    fprintf(out, "sockstat: %s \"%s\"; expected [-46clLnqsSCw] [-p PORT[-PORT][,...]] [-P tcp]\n", what, arg);
+    fprintf(out, "sockstat: %s \"%s\"; expected [-46cilLnqsSCw] [-p PORT[-PORT][,...]] [-P tcp]\n", what,
+            arg);
     return 2;
 }
 
@@ -240,6 +249,8 @@ static bool *flag_of(struct options *o, char c)
         return &o->numeric;
     case 'q':
         return &o->quiet;
+    case 'i':
+        return &o->ids;
     case 's':
         return &o->states;
     case 'S':

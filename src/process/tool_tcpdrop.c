@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // leatctl tcpdrop, as tcpdrop(8) of FreeBSD: ends a connection by its addresses and ports, all of them (-a), or those of a state (-s), stack
 // (-S) or congestion control (-C); -l only lists the commands that would. The peer gets a RST, the application ECONNABORTED.
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engine/control.h"
@@ -11,16 +9,16 @@
 #include "tcp/demux.h"
 
 struct target { /* travels by value */
-    struct ip_addr laddr, faddr;
-    uint16_t lport, fport; /* network order */
+    struct connection_ends ends;
     bool found;
 };
 
 static int on_engine_drop(struct engine *e, void *arg)
 {
     struct target *t = arg;
-    uint32_t hash = demux_hash(e, &t->faddr, &t->laddr, t->fport, t->lport);
-    struct tcb *tp = demux_find(e->tcp, hash, &t->faddr, &t->laddr, t->fport, t->lport);
+    const struct connection_ends *c = &t->ends;
+    uint32_t hash = demux_hash(e, &c->faddr, &c->laddr, c->fport, c->lport);
+    struct tcb *tp = demux_find(e->tcp, hash, &c->faddr, &c->laddr, c->fport, c->lport);
     t->found = tp != NULL;
     if (tp)
         tcp_abort(tp, ECONNABORTED);
@@ -40,10 +38,9 @@ static int drop(struct process *p, struct target *t)
 
 static int drop_and_say(struct process *p, struct target *t, FILE *out)
 {
-    char local[IP_ADDR_STRLEN], foreign[IP_ADDR_STRLEN];
+    char text[CONNECTION_ENDS_STRLEN];
     int rc = drop(p, t);
-    fprintf(out, "%s %u %s %u: %s\n", ip_addr_str(&t->laddr, local), ntohs(t->lport),
-            ip_addr_str(&t->faddr, foreign), ntohs(t->fport), rc ? strerror(-rc) : "dropped");
+    fprintf(out, "%s: %s\n", connection_ends_str(&t->ends, text), rc ? strerror(-rc) : "dropped");
     return rc ? 1 : 0;
 }
 
@@ -77,15 +74,14 @@ static int choose(const struct connection *c, void *arg)
         ch->room = room;
     }
     ch->chosen[ch->n++] = (struct target){
-        .laddr = c->laddr, .faddr = c->faddr, .lport = htons(c->lport), .fport = htons(c->fport)};
+        .ends = {.laddr = c->laddr, .faddr = c->faddr, .lport = htons(c->lport), .fport = htons(c->fport)}};
     return 0;
 }
 
 static void print_command(const struct target *t, FILE *out)
 {
-    char local[IP_ADDR_STRLEN], foreign[IP_ADDR_STRLEN];
-    fprintf(out, "tcpdrop %s %u %s %u\n", ip_addr_str(&t->laddr, local), ntohs(t->lport),
-            ip_addr_str(&t->faddr, foreign), ntohs(t->fport));
+    char text[CONNECTION_ENDS_STRLEN];
+    fprintf(out, "tcpdrop %s\n", connection_ends_str(&t->ends, text));
 }
 
 static int drop_many(struct choice *ch)
@@ -114,59 +110,12 @@ static int usage(FILE *out, const char *what, const char *arg)
     return 2;
 }
 
-/* A number, or a service of TCP. */
-static bool parse_port(const char *text, uint16_t *port_be)
-{
-    struct servent entry, *found = NULL;
-    char space[1024], *end;
-    unsigned long v = strtoul(text, &end, 10);
-    *port_be = htons((uint16_t)v);
-    if (end != text && !*end)
-        return v > 0 && v <= 65535;
-    if (getservbyname_r(text, "tcp", &entry, space, sizeof(space), &found) != 0 || !found)
-        return false;
-    *port_be = (uint16_t)found->s_port;
-    return true;
-}
-
-/* "10.0.0.1:80", "[fd00::1]:80", or netstat's "10.0.0.1.80": cut at the last mark. */
-static bool split(char *text, char **port)
-{
-    char *colon = strrchr(text, ':'), *dot = strrchr(text, '.');
-    char *at = text[0] == '[' || (colon && !strchr(text, '.')) ? colon : dot && dot > colon ? dot : colon;
-    if (!at || at == text)
-        return false;
-    *at = 0;
-    *port = at + 1;
-    if (text[0] == '[' && at[-1] == ']') {
-        at[-1] = 0;
-        memmove(text, text + 1, strlen(text));
-    }
-    return true;
-}
-
 static int drop_one(struct process *p, int argc, char **argv, FILE *out)
 {
     struct target t;
-    char *word[4];
-    if (argc == 4) {
-        memcpy(word, argv, sizeof(word));
-    } else {
-        word[0] = argv[0];
-        word[2] = argv[1];
-        if (!split(word[0], &word[1]))
-            return usage(out, "no port in", argv[0]);
-        if (!split(word[2], &word[3]))
-            return usage(out, "no port in", argv[1]);
-    }
-    if (ip_addr_parse(word[0], &t.laddr) < 0)
-        return usage(out, "not an address:", word[0]);
-    if (!parse_port(word[1], &t.lport))
-        return usage(out, "not a port:", word[1]);
-    if (ip_addr_parse(word[2], &t.faddr) < 0)
-        return usage(out, "not an address:", word[2]);
-    if (!parse_port(word[3], &t.fport))
-        return usage(out, "not a port:", word[3]);
+    const char *what, *arg;
+    if (!connection_ends_parse(argc, argv, &t.ends, &what, &arg))
+        return usage(out, what, arg);
     return drop_and_say(p, &t, out);
 }
 

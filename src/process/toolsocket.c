@@ -31,6 +31,7 @@ static const struct tool_command commands[] = {
     {"sockstat", tool_sockstat, NULL},
     {"sysctl", tool_sysctl, NULL},
     {"tcpdrop", tool_tcpdrop, NULL},
+    {"tcpsso", tool_tcpsso, NULL},
     {"tls", tool_tls, NULL},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

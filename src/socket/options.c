@@ -99,6 +99,33 @@ static int set_on_connection(struct socket *so, int name, int v)
     return 0;
 }
 
+/* Linux's: unsigned int, or unsigned long by its length; all ones: no limit. */
+static int set_pacing_rate(struct socket *so, const void *val, socklen_t len)
+{
+    uint32_t narrow;
+    uint64_t rate;
+    if (len < sizeof(narrow))
+        return -EINVAL;
+    if (!so->tp)
+        return -EINVAL;
+    memcpy(&narrow, val, sizeof(narrow));
+    rate = narrow == UINT32_MAX ? 0 : narrow;
+    if (len >= sizeof(rate)) {
+        memcpy(&rate, val, sizeof(rate));
+        rate = rate == UINT64_MAX ? 0 : rate;
+    }
+    pacer_limit(so->tp, rate);
+    return 0;
+}
+
+static int get_pacing_rate(const struct socket *so, void *val, socklen_t *len)
+{
+    uint64_t rate = so->tp && so->tp->pacer.limit ? so->tp->pacer.limit : UINT64_MAX;
+    if (*len >= sizeof(rate))
+        return give(val, len, &rate, sizeof(rate));
+    return give_int(val, len, (int)(uint32_t)(rate < UINT32_MAX ? rate : UINT32_MAX));
+}
+
 static int set_socket(struct socket *so, int name, const void *val, socklen_t len)
 {
     int v, err;
@@ -106,6 +133,8 @@ static int set_socket(struct socket *so, int name, const void *val, socklen_t le
         return set_linger(so, val, len);
     if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
         return set_timeout(name == SO_RCVTIMEO ? &so->rcvtimeo : &so->sndtimeo, val, len);
+    if (name == SO_MAX_PACING_RATE)
+        return set_pacing_rate(so, val, len);
     err = take_int(val, len, &v);
     if (err)
         return err;
@@ -161,6 +190,8 @@ static int get_socket(struct socket *so, int name, void *val, socklen_t *len)
         return give(val, len, &so->rcvtimeo, sizeof(so->rcvtimeo));
     case SO_SNDTIMEO:
         return give(val, len, &so->sndtimeo, sizeof(so->sndtimeo));
+    case SO_MAX_PACING_RATE:
+        return get_pacing_rate(so, val, len);
     default:
         return -ENOPROTOOPT;
     }
@@ -213,18 +244,12 @@ static int get_ip(struct socket *so, bool v6, int name, void *val, socklen_t *le
 
 /* ---- the calls ---- */
 
-int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+int socket_setopt(struct socket *so, int level, int name, const void *val, socklen_t len)
 {
-    struct socket *so = api_socket(fd);
     int v, err;
-    if (!so)
-        return -1;
-    if (!val)
-        return (int)api_result(-EFAULT);
     switch (level) {
     case SOL_SOCKET:
-        err = set_socket(so, name, val, len);
-        break;
+        return set_socket(so, name, val, len);
     case IPPROTO_TCP:
         if (socket_tls_option(level, name))
             err = socket_tls_setopt(so, level, name, val, len);
@@ -232,20 +257,24 @@ int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
             err = so->tp ? tcp_setopt(so->tp, name, val, len) : -EINVAL;
         if (so->tls_tx)
             socket_tls_flush(so);
-        break;
+        return err;
     case SOL_TLS:
-        err = socket_tls_setopt(so, level, name, val, len);
-        break;
+        return socket_tls_setopt(so, level, name, val, len);
     case IPPROTO_IP:
     case IPPROTO_IPV6:
         err = level == IPPROTO_IPV6 && so->family != AF_INET6 ? -ENOPROTOOPT : take_int(val, len, &v);
-        if (!err)
-            err = set_ip(so, level == IPPROTO_IPV6, name, v);
-        break;
+        return err ? err : set_ip(so, level == IPPROTO_IPV6, name, v);
     default:
-        err = -ENOPROTOOPT;
+        return -ENOPROTOOPT;
     }
-    return (int)api_result(err);
+}
+
+int leat_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+    struct socket *so = api_socket(fd);
+    if (!so)
+        return -1;
+    return (int)api_result(val ? socket_setopt(so, level, name, val, len) : -EFAULT);
 }
 
 int leat_getsockopt(int fd, int level, int name, void *val, socklen_t *len)

@@ -164,6 +164,9 @@ static inline bool socket_waits(const struct socket *so, int flags)
 /* Deadline of a call that may wait as long as SO_RCVTIMEO or SO_SNDTIMEO says. */
 uint64_t socket_deadline(const struct socket *so, const struct timeval *limit);
 
+/* options.c: setsockopt(2). 0 or -errno. */
+int socket_setopt(struct socket *so, int level, int name, const void *val, socklen_t len);
+
 /* addr.c: 0 or -errno. Port in network order. */
 int sockaddr_read(const struct socket *so, const struct sockaddr *sa, socklen_t len, struct ip_addr *addr,
                   uint16_t *port, uint32_t *scope);

@@ -27,6 +27,21 @@ static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
     return idle || (tp->flags & TF_NODELAY) || !small_in_flight(tp);
 }
 
+/* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
+static inline uint32_t most_of_packet(const struct tcb *tp)
+{
+    uint32_t full = tp->maxseg;
+    bool whole =
+        tp->path.netif && tp->e->tcp->params.tso && !(tp->ecn & TE_ACCURATE) && !(tp->flags & TF_AUTH);
+    uint32_t tso = whole ? netif_tso_max(tp->path.netif) : 0;
+    return tso > full ? tso - tso % full : full;
+}
+
+uint32_t tcp_output_most(const struct tcb *tp)
+{
+    return most_of_packet(tp);
+}
+
 uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
 {
     uint32_t off = tp->snd_nxt - tp->snd_una;
@@ -42,11 +57,7 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
             return probe;
         if (tp->maxseg != full) /* the last probe arrived */
             return tcp_output_new_len(tp, win);
-        /* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
-        bool whole =
-            tp->path.netif && tp->e->tcp->params.tso && !(tp->ecn & TE_ACCURATE) && !(tp->flags & TF_AUTH);
-        uint32_t tso = whole ? netif_tso_max(tp->path.netif) : 0;
-        uint32_t most = tso > full ? tso - tso % full : full;
+        uint32_t most = most_of_packet(tp);
         return len > most ? most : len - len % full;
     }
     return len == full || small_may_go(tp, len, tp->snd.bytes - off) ? len : 0;

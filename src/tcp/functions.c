@@ -81,6 +81,7 @@ struct own {
     uint64_t timer_at[TT_N];
     uint64_t rtt_start;
     struct recovery *recovery;
+    uint64_t wish; /* of the pacer */
     uint32_t flags, cwnd, ssthresh;
     tcp_seq snd_nxt;
     uint8_t dupacks;
@@ -92,6 +93,7 @@ static void own_take(const struct tcb *tp, struct own *o)
     memcpy(o->timer_at, tp->timer_at, sizeof(o->timer_at));
     o->rtt_start = tp->rtt_start;
     o->recovery = tp->recovery;
+    o->wish = tp->pacer.wish;
     o->flags = tp->flags & OWN_FLAGS;
     o->cwnd = tp->cwnd;
     o->ssthresh = tp->ssthresh;
@@ -107,6 +109,7 @@ static void own_put(struct tcb *tp, const struct own *o)
     tp->rtt_start = o->rtt_start;
     tp->recovery = o->recovery;
     tp->flags = (tp->flags & ~OWN_FLAGS) | o->flags;
+    pacer_wish(tp, o->wish);
     tp->cwnd = o->cwnd;
     tp->ssthresh = o->ssthresh;
     tp->snd_nxt = o->snd_nxt;
@@ -124,6 +127,7 @@ static void own_clear(struct tcb *tp)
     tp->dupacks = 0;
     tp->rtt_start = 0; /* Karn: who knows what was sent again */
     tcp_timer_stop(tp, TT_STACK);
+    pacer_wish(tp, 0);
     if (!tcp_timer_armed(tp, TT_PERSIST))
         tp->snd_nxt = tp->snd_max;
 }

@@ -88,6 +88,8 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
     info->tcpi_notsent_bytes =
         tp->snd.bytes -
         (tp->snd_max - tp->snd_una > tp->snd.bytes ? tp->snd.bytes : tp->snd_max - tp->snd_una);
+    info->tcpi_pacing_rate = tp->pacer.rate ? tp->pacer.rate : UINT64_MAX;
+    info->tcpi_max_pacing_rate = tp->pacer.limit ? tp->pacer.limit : UINT64_MAX;
     info->tcpi_bytes_sent = tp->bytes_out + tp->rexmit_bytes;
     info->tcpi_bytes_retrans = tp->rexmit_bytes;
     info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;

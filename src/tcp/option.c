@@ -113,6 +113,17 @@ static int set_number(struct tcb *tp, int name, int v)
     return err;
 }
 
+/* FreeBSD's: uint64_t, bytes/s; 0: none. */
+static int set_pacing_cap(struct tcb *tp, const void *val, uint32_t len)
+{
+    uint64_t v;
+    if (len < sizeof(v))
+        return -EINVAL;
+    memcpy(&v, val, sizeof(v));
+    pacer_limit(tp, v);
+    return 0;
+}
+
 int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
 {
     int v, err = tcp_log_setopt(tp, name, val, len);
@@ -124,6 +135,8 @@ int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
         return fastopen_setopt(tp, val, len);
     if (name == TCP_FUNCTION_BLK) /* first: no stack can take it over */
         return tcp_functions_setopt(tp, name, val, len);
+    if (name == TCP_PACING_RATE_CAP)
+        return set_pacing_cap(tp, val, len);
     if (tp->stack->setopt) {
         err = tp->stack->setopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)
@@ -217,6 +230,8 @@ int tcp_getopt(struct tcb *tp, int name, void *val, uint32_t *len)
         return give(val, len, tp->cc->name, (uint32_t)strlen(tp->cc->name) + 1);
     if (name == TCP_FUNCTION_BLK || name == TCP_FUNCTION_ALIAS)
         return tcp_functions_getopt(tp, name, val, len);
+    if (name == TCP_PACING_RATE_CAP)
+        return give(val, len, &tp->pacer.limit, sizeof(tp->pacer.limit));
     if (tp->stack->getopt) {
         err = tp->stack->getopt(tp, name, val, len);
         if (err != -ENOPROTOOPT)

@@ -36,6 +36,8 @@ void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp
 /* Bytes of new data that may go into the next segment under win (min(snd_wnd, cwnd) - used): 0 when Nagle, SWS avoidance (RFC 9293
  * §3.8.6.2), cork or readiness say wait. */
 uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win);
+/* The most payload of one packet: a segment, or several where the port cuts them (TSO) and nothing forbids it. */
+uint32_t tcp_output_most(const struct tcb *tp);
 /* Is there a FIN to send, alone or again? */
 bool tcp_output_fin_due(const struct tcb *tp);
 /* Must an ACK or window update leave now (TF_ACKNOW, or the window grew by 2 segments or half the buffer)? */

@@ -9,6 +9,7 @@
 #include "base/ipaddr.h"
 #include "engine/engine.h"
 #include "ip/ip.h"
+#include "tcp/pacer.h"
 #include "tcp/pmtu.h"
 #include "tcp/seq.h"
 #include "tcp/sendbuf.h"
@@ -62,6 +63,7 @@ enum tcb_flags {
     TF_RCVBUF_FIXED = 0x400000, /* SO_RCVBUF was set: no auto-tuning */
     TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
     TF_FASTOPEN = 0x1000000,    /* TCP_FASTOPEN */
+    TF_PACED = 0x2000000,       /* output at a rate (pacer.h) */
     TF_RXWIN0SENT = 0x8000000,  /* the last window sent was 0: what comes now is acknowledged at once */
     TF_AUTH = 0x20000000,       /* segments are signed (auth/auth.h); of a listener: it has keys */
     TF_FRAGMENT = 0x40000000,   /* segments may be fragmented on their way: no path MTU discovery */
@@ -163,6 +165,7 @@ struct tcb {
     struct reass *reass;       /* out of order queue, allocated on the first gap */
     struct tcp_auth *auth;     /* keys; NULL: none */
     struct tcp_pmtu pmtu;
+    struct pacer pacer;
 
     /* Receive buffer auto-tuning (rcvtune.c). */
     uint64_t tune_at;
@@ -185,6 +188,7 @@ struct tcb {
     int error;           /* pending SO_ERROR, positive errno */
 
     /* Options. */
+    uint64_t id; /* of this connection in the process, never used again (FreeBSD: inp_gencnt) */
     uint8_t tos, ttl;
     uint16_t maxseg_user; /* TCP_MAXSEG; 0 = none */
     uint32_t keepinit_ms, keepidle_ms, keepintvl_ms, user_timeout_ms;

@@ -64,6 +64,7 @@ struct tcp_layer {
     struct pmtu_layer pmtu;      /* settings and counters of pmtu.c */
     struct pool tcbs, reass_segs;
     struct sendbuf_pools send;
+    uint64_t made;                /* connections and listeners so far: their ids */
     uint64_t recv_bytes;          /* buffers held in all receive and reassembly queues */
     uint32_t states[TCP_NSTATES]; /* connections in each state */
     uint32_t orphans;             /* connections that no socket has, but for those in TIME_WAIT */

@@ -56,6 +56,7 @@ struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
     }
     memset(tp, 0, sizeof(*tp));
     tp->e = e;
+    tp->id = ++t->made * e->count + e->id;
     tp->up = up ? up : &nobody;
     tp->so = so;
     tp->cc = t->cc_default;

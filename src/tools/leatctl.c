@@ -20,9 +20,10 @@ static const char usage_text[] =
     "  ifconfig [IF [inet|inet6 ADDRESS/N [alias|delete] | up | down | mtu N]]\n"
     "  tls                                       what TLS can do here, and its sessions\n"
     "  netstat [-aLnWx] [-f inet|inet6] | -s [-p PROTOCOL] | -i [-I IF] | -r\n"
-    "  sockstat [-46clLnqsSC] [-p PORTS] [-P tcp]\n"
+    "  sockstat [-46cilLnqsSC] [-p PORTS] [-P tcp]\n"
     "  tcpdrop [-l] LOCAL-ADDRESS LOCAL-PORT FOREIGN-ADDRESS FOREIGN-PORT | [-l] -a | [-l] [-C CC] [-S "
     "STACK] [-s STATE]\n"
+    "  tcpsso -i ID | -a | [-C CC] [-S STACK] [-s STATE] | LADDR LPORT FADDR FPORT   [LEVEL] OPTION VALUE\n"
     "Without -p or -s: the one process that runs. Its socket is in $XDG_RUNTIME_DIR or /tmp, or where its "
     "configuration says.\n";
 

@@ -121,6 +121,7 @@ static const struct symbol {
 #endif
     NAMED(TCP_FUNCTION_BLK),
     NAMED(TCP_FUNCTION_ALIAS),
+    NAMED(TCP_PACING_RATE_CAP),
     {"IPTOS_DSCP_CS0", 0x00},
     {"IPTOS_DSCP_CS1", 0x20},
     {"IPTOS_DSCP_CS2", 0x40},

@@ -503,6 +503,8 @@ static void default_timer(struct tcb *tp, enum tcp_timer which, uint64_t now)
 {
     if (which == TT_PERSIST)
         persist_timeout(tp, now);
+    else if (which == TT_STACK) /* the pacer's */
+        tcb_mark_due(tp);
     else if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED)
         syn_timeout(tp, now);
     else if (tp->snd_una == tp->snd_max)

@@ -61,9 +61,10 @@ static uint32_t usable(const struct tcb *tp)
     return RTE_MIN(wnd, room);
 }
 
-static bool send_new(struct tcb *tp)
+/* win: bytes that may go. */
+static __rte_always_inline bool send_of(struct tcb *tp, uint32_t win)
 {
-    uint32_t len = tcp_output_new_len(tp, usable(tp));
+    uint32_t len = tcp_output_new_len(tp, win);
     if (len == 0)
         return false;
     bool fresh = tp->snd_nxt == tp->snd_max;
@@ -75,6 +76,16 @@ static bool send_new(struct tcb *tp)
     if (fresh && tp->dupacks > 0 && tp->dupacks < DUP_THRESH)
         loss_stats(tp)->limited_transmits++;
     return true;
+}
+
+static bool send_new(struct tcb *tp)
+{
+    return send_of(tp, usable(tp));
+}
+
+static bool send_burst(struct tcb *tp)
+{
+    return send_of(tp, RTE_MIN(usable(tp), pacer_burst(tp)));
 }
 
 /* RFC 6675 NextSeg rule 4: once in a recovery the tail goes again, so that its loss doesn't wait for the timer. */
@@ -141,7 +152,7 @@ static bool all_sent(const struct tcb *tp)
 }
 
 /* Why does data stay? Numbers of the black box's event JUSTRET. */
-enum why { WHY_WINDOW = 1, WHY_CWND, WHY_NOT_READY, WHY_BURST, WHY_HELD };
+enum why { WHY_WINDOW = 1, WHY_CWND, WHY_NOT_READY, WHY_BURST, WHY_HELD, WHY_PACED };
 
 static enum why why_not(const struct tcb *tp, uint32_t out, uint32_t next)
 {
@@ -152,26 +163,18 @@ static enum why why_not(const struct tcb *tp, uint32_t out, uint32_t next)
     return tp->stack->pipe(tp) + next > tp->cwnd ? WHY_CWND : WHY_HELD;
 }
 
-static void log_why_not(struct tcb *tp, bool burst)
+static void log_why_not(struct tcb *tp, enum why limit)
 {
     uint32_t out = tp->snd_nxt - tp->snd_una, waiting = out < tp->snd.bytes ? tp->snd.bytes - out : 0;
     uint32_t next = RTE_MIN(waiting, (uint32_t)tp->maxseg);
     if (waiting > 0)
-        TCP_LOG_EVENT(tp, BBR_LOG_JUSTRET, .flex2 = waiting,
-                      .flex4 = burst ? WHY_BURST : why_not(tp, out, next));
+        TCP_LOG_EVENT(tp, BBR_LOG_JUSTRET, .flex2 = waiting, .flex4 = limit ? limit : why_not(tp, out, next));
 }
 
-void default_output(struct tcb *tp)
+/* What a pass owes beyond data. limit: what ended it, when that is known; 0: window, cwnd or data. */
+static void end_of_pass(struct tcb *tp, enum why limit)
 {
-    uint32_t budget = loss_params(tp)->output_burst_segs;
-    if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
-        restart_after_idle(tp);
-    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
-        if (all_sent(tp))
-            return; /* and with it the ACK; the usual case */
-        budget--;
-    }
-    if (budget == 0) {
+    if (limit == WHY_BURST) {
         loss_stats(tp)->burst_limited++;
         tcb_mark_due(tp); /* others first */
     }
@@ -179,9 +182,41 @@ void default_output(struct tcb *tp)
         tcp_output_segment(tp, tp->snd_nxt, 0);
     if (tcp_output_ack_due(tp))
         tcp_output_ack(tp);
-    probe_if_closed(tp);
+    if (limit != WHY_PACED)
+        probe_if_closed(tp);
     if (tcp_logging(tp))
-        log_why_not(tp, budget == 0);
+        log_why_not(tp, limit);
+}
+
+/* At a rate: each burst at its time. */
+static void paced_output(struct tcb *tp)
+{
+    uint32_t budget = loss_params(tp)->output_burst_segs;
+    bool open = pacer_begin(tp);
+    while (open && budget > 0 && (resend(tp) || send_burst(tp) || rescue(tp))) {
+        open = pacer_open(tp);
+        budget--;
+    }
+    if (!open)
+        pacer_wait(tp);
+    end_of_pass(tp, !open ? WHY_PACED : budget == 0 ? WHY_BURST : 0);
+}
+
+void default_output(struct tcb *tp)
+{
+    uint32_t budget = loss_params(tp)->output_burst_segs;
+    if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
+        restart_after_idle(tp);
+    if (__builtin_expect(tp->flags & TF_PACED, 0)) {
+        paced_output(tp);
+        return;
+    }
+    while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
+        if (all_sent(tp))
+            return; /* and with it the ACK; the usual case */
+        budget--;
+    }
+    end_of_pass(tp, budget == 0 ? WHY_BURST : 0);
 }
 
 /* More than one sample of a round is wanted (hystart.h), and a window is there to take them from. */
@@ -200,6 +235,10 @@ void default_sent(struct tcb *tp, const struct tcp_sent *s)
     } else if (round_is_timed(tp)) {
         rtt_ring_sent(&d->timed, s);
     }
-    if (tp->flags & TF_RECOVERY)
-        prr_sent(&d->prr, s->len);
+    if (tp->flags & (TF_RECOVERY | TF_PACED)) {
+        if (tp->flags & TF_RECOVERY)
+            prr_sent(&d->prr, s->len);
+        if (tp->flags & TF_PACED)
+            pacer_sent(tp, s->len);
+    }
 }

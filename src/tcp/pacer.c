@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/pacer.h"
+#include <rte_common.h>
+#include "tcp/output.h"
+#include "tcp/tcp.h"
+
+/* Bytes of a segment's headers in its frame: Ethernet, IP, TCP, timestamps. */
+static uint32_t overhead(const struct tcb *tp)
+{
+    const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
+    return 14 + (ip_addr_is_v4(&tp->faddr) ? 20 : 40) + 20 + ((tp->flags & stamps) == stamps ? 12 : 0);
+}
+
+/* Time that len bytes of payload take at the rate, ns, rounded up. */
+static uint64_t time_of(const struct tcb *tp, uint32_t len)
+{
+    uint32_t segs = (len + tp->maxseg - 1) / tp->maxseg;
+    uint64_t bytes = len + (uint64_t)segs * overhead(tp), rate = tp->pacer.rate;
+    return (bytes * NS_PER_SEC + rate - 1) / rate;
+}
+
+/* The most that lateness makes good. */
+static uint64_t credit(const struct pacer *p)
+{
+    return RTE_MIN(PACER_BURST_NS, PACER_BURST_MAX * NS_PER_SEC / p->rate);
+}
+
+static void update(struct tcb *tp)
+{
+    struct pacer *p = &tp->pacer;
+    p->rate = p->limit && p->wish ? RTE_MIN(p->limit, p->wish) : p->limit | p->wish;
+    if (p->rate)
+        tp->flags |= TF_PACED;
+    else
+        tp->flags &= ~TF_PACED;
+}
+
+void pacer_limit(struct tcb *tp, uint64_t bytes_per_s)
+{
+    struct pacer *p = &tp->pacer;
+    p->limit = bytes_per_s;
+    update(tp);
+    if (p->rate && p->next > tp->e->now) /* the gap that is on is one of the new rate */
+        p->next = RTE_MIN(p->next, tp->e->now + time_of(tp, pacer_burst(tp)));
+    if (TCPS_HAVEESTABLISHED(tp->state))
+        tcb_mark_due(tp);
+}
+
+void pacer_wish(struct tcb *tp, uint64_t bytes_per_s)
+{
+    tp->pacer.wish = bytes_per_s;
+    update(tp);
+}
+
+bool pacer_begin(struct tcb *tp)
+{
+    struct pacer *p = &tp->pacer;
+    uint64_t now = tp->e->now;
+    if (p->next > now)
+        return false;
+    uint64_t late = p->waiting ? RTE_MIN(now - p->next, credit(p)) : 0;
+    p->next = now - late;
+    p->waiting = false;
+    return true;
+}
+
+bool pacer_open(const struct tcb *tp)
+{
+    return tp->pacer.next <= tp->e->now;
+}
+
+uint32_t pacer_burst(const struct tcb *tp)
+{
+    const struct pacer *p = &tp->pacer;
+    uint32_t mss = tp->maxseg, most = RTE_MIN(tcp_output_most(tp), PACER_BURST_MAX);
+    uint64_t bytes = p->rate * PACER_BURST_NS / NS_PER_SEC;
+    uint32_t segs = (uint32_t)RTE_MIN(bytes / (mss + overhead(tp)), most / mss);
+    segs = RTE_MAX(segs, RTE_MIN(2u, most / mss));
+    if (p->max_segs)
+        segs = RTE_MIN(segs, p->max_segs);
+    return RTE_MAX(segs, 1u) * mss;
+}
+
+void pacer_sent(struct tcb *tp, uint32_t len)
+{
+    if (len > 0)
+        tp->pacer.next = RTE_MAX(tp->pacer.next, tp->e->now - credit(&tp->pacer)) + time_of(tp, len);
+}
+
+void pacer_wait(struct tcb *tp)
+{
+    struct pacer *p = &tp->pacer;
+    p->waiting = true;
+    if (tp->timer_at[TT_STACK] > p->next)
+        tcp_timer_arm(tp, TT_STACK, p->next);
+}
