@@ -72,19 +72,23 @@ bool pacer_open(const struct tcb *tp)
 uint32_t pacer_burst(const struct tcb *tp)
 {
     const struct pacer *p = &tp->pacer;
-    uint32_t mss = tp->maxseg, most = RTE_MIN(tcp_output_most(tp), PACER_BURST_MAX);
-    uint64_t bytes = p->rate * PACER_BURST_NS / NS_PER_SEC;
-    uint32_t segs = (uint32_t)RTE_MIN(bytes / (mss + overhead(tp)), most / mss);
-    segs = RTE_MAX(segs, RTE_MIN(2u, most / mss));
-    if (p->max_segs)
-        segs = RTE_MIN(segs, p->max_segs);
-    return RTE_MAX(segs, 1u) * mss;
+    uint32_t mss = tp->maxseg, most = RTE_MIN(tcp_output_most(tp), PACER_BURST_MAX) / mss;
+    uint64_t segs = p->rate / (NS_PER_SEC / PACER_BURST_NS) / (mss + overhead(tp));
+    if (segs < 2)
+        segs = 2;
+    if (p->max_segs && segs > p->max_segs)
+        segs = p->max_segs;
+    if (segs > most)
+        segs = most;
+    return segs ? (uint32_t)segs * mss : mss;
 }
 
 void pacer_sent(struct tcb *tp, uint32_t len)
 {
+    struct pacer *p = &tp->pacer;
+    uint64_t first = tp->e->now - credit(p); /* also of what shared code sends outside a pass */
     if (len > 0)
-        tp->pacer.next = RTE_MAX(tp->pacer.next, tp->e->now - credit(&tp->pacer)) + time_of(tp, len);
+        p->next = RTE_MAX(p->next, first) + time_of(tp, len);
 }
 
 void pacer_wait(struct tcb *tp)
