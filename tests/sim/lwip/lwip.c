@@ -168,12 +168,35 @@ static void plan(void)
     }
 }
 
+static bool done(const struct conversation *c)
+{
+    return c->closed && c->lwip->ended && c->lwip->got == c->lwip->to_get;
+}
+
 static bool all_done(void)
 {
     for (unsigned i = 0; i < CONNS; i++)
-        if (!conv[i].closed || !conv[i].lwip->ended || conv[i].lwip->got != conv[i].lwip->to_get)
+        if (!done(&conv[i]))
             return false;
     return true;
+}
+
+static void print_end(const char *name, const struct end *e)
+{
+    fprintf(stderr, "  %s: sent %lu of %lu%s, got %lu of %lu%s\n", name, e->sent, e->to_send,
+            e->shut ? " and FIN" : "", e->got, e->to_get, e->ended ? " and FIN" : "");
+}
+
+static void print_unfinished(void)
+{
+    for (unsigned i = 0; i < CONNS; i++) {
+        if (done(&conv[i]))
+            continue;
+        fprintf(stderr, "conversation %u, opened by %s, Leat's port %u:\n", i, i % 2 ? "lwIP" : "Leat",
+                i % 2 ? PORT : PORT + 1 + i);
+        print_end("Leat", &conv[i].leat);
+        print_end("lwIP", conv[i].lwip);
+    }
 }
 
 static void world(uint64_t seed)
@@ -189,6 +212,8 @@ static void world(uint64_t seed)
         (getenv("PCAP") && sim_pcap(sim, getenv("PCAP")) < 0))
         die("no world");
     wires();
+    srand((unsigned)seed); /* lwIP's chance */
+    lwip->clock((uint32_t)(sim_now(sim) / NS_PER_MS));
     lwip->init(from_lwip, die);
     sim_enter(host);
     leat_up();
@@ -203,8 +228,10 @@ static void world(uint64_t seed)
         for (unsigned i = 0; i < CONNS; i++)
             leat_turn(&conv[i]);
     }
-    if (!all_done())
+    if (!all_done()) {
+        print_unfinished();
         die("not all conversations ended");
+    }
     to_lwip();
     if (sim_destroy(sim) != 0)
         die("packet buffers were lost");
