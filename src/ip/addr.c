@@ -5,6 +5,8 @@
 #include <rte_byteorder.h>
 #include "ip/priv.h"
 
+#define DAD_MOST_LOOPED 3 /* more probes for those that came back; then the address is used */
+
 bool ip_prefix_match(const struct ip_addr *a, const struct ip_addr *b, unsigned plen)
 {
     uint64_t x[2], y[2];
@@ -138,6 +140,15 @@ void ip_addr_duplicate(struct netif *nif, const struct ip_addr *addr)
     ia->state = IFADDR_DUPLICATED;
     wheel_cancel(&nif->e->wheel, &ia->timer);
     nif->e->ip->stats.dad_duplicates++;
+}
+
+void ip_addr_looped(struct ifaddr *ia)
+{
+    ia->netif->e->ip->stats.dad_looped++;
+    if (ia->dad_looped == DAD_MOST_LOOPED)
+        return;
+    ia->dad_looped++;
+    ia->dad_left++;
 }
 
 /* All but the route: template says what it is. */

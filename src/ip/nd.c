@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Neighbour discovery (RFC 4861): solicitations and advertisements, and the check for duplicate addresses
-// (RFC 4862 §5.4).
+// (RFC 4862 §5.4, enhanced by a nonce: RFC 7527).
 #include <netinet/icmp6.h>
 #include "base/alloc.h"
 #include "ip/priv.h"
@@ -19,17 +19,25 @@ bool nd_option_next(const uint8_t **at, const uint8_t *end, struct nd_option *ou
     return true;
 }
 
-/* The link-layer address option of this kind. False: the options are malformed. *mac stays NULL when it is
- * not there. */
-static bool link_address(const uint8_t *at, const uint8_t *end, uint8_t kind,
-                         const struct rte_ether_addr **mac)
+#define OPT_NONCE 14 /* RFC 3971 §5.3.2 */
+
+/* What the options of a solicitation or an advertisement say; NULL: they don't. */
+struct said {
+    const struct rte_ether_addr *mac; /* link-layer address of the asked kind */
+    const uint8_t *nonce;             /* 6 bytes */
+};
+
+/* False: the options are malformed. */
+static bool read_options(const uint8_t *at, const uint8_t *end, uint8_t kind, struct said *said)
 {
     struct nd_option o;
     bool bad = false;
-    *mac = NULL;
+    *said = (struct said){0};
     while (nd_option_next(&at, end, &o, &bad)) {
         if (o.kind == kind && o.len == 8)
-            *mac = (const struct rte_ether_addr *)(o.data + 2);
+            said->mac = (const struct rte_ether_addr *)(o.data + 2);
+        else if (o.kind == OPT_NONCE && o.len == 8)
+            said->nonce = o.data + 2;
     }
     return !bad;
 }
@@ -50,12 +58,12 @@ struct nd_message {
     uint16_t cksum;
     uint32_t flags;
     uint8_t target[16];
-    uint8_t option[8]; /* link-layer address */
+    uint8_t option[8]; /* link-layer address or nonce: kind, length, 6 bytes */
 } __rte_packed;
 
 static void nd_send(struct netif *nif, uint8_t type, uint32_t flags, const struct ip_addr *target,
                     const struct ip_addr *src, const struct ip_addr *dst, const struct rte_ether_addr *mac,
-                    bool with_address)
+                    uint8_t option, const uint8_t *value)
 {
     struct ip_layer *ip = nif->e->ip;
     struct rte_mbuf *m = pkt_alloc(nif->e->pkt_pool);
@@ -63,16 +71,16 @@ static void nd_send(struct netif *nif, uint8_t type, uint32_t flags, const struc
         ip->stats.icmp_nobuf++;
         return;
     }
-    uint16_t len = sizeof(struct nd_message) - (with_address ? 0 : 8);
+    uint16_t len = sizeof(struct nd_message) - (value ? 0 : 8);
     struct nd_message *msg = (struct nd_message *)rte_pktmbuf_append(m, len);
     msg->type = type;
     msg->code = 0;
     msg->flags = flags;
     memcpy(msg->target, target->b, 16);
-    if (with_address) {
-        msg->option[0] = type == ND_NEIGHBOR_SOLICIT ? ND_OPT_SOURCE_LINKADDR : ND_OPT_TARGET_LINKADDR;
+    if (value) {
+        msg->option[0] = option;
         msg->option[1] = 1;
-        memcpy(msg->option + 2, nif->mac.addr_bytes, 6);
+        memcpy(msg->option + 2, value, 6);
     }
     if (type == ND_NEIGHBOR_SOLICIT)
         ip->stats.nd_ns_out++;
@@ -88,12 +96,12 @@ void nd_solicit(struct netif *nif, struct neigh *n, bool unicast)
     if (ip_source(nif->e, &n->addr, nif->index, &src) < 0)
         return;
     if (unicast) {
-        nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &n->addr, &n->mac, true);
+        nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &n->addr, &n->mac, ND_OPT_SOURCE_LINKADDR, nif->mac.addr_bytes);
         return;
     }
     solicited_node(&n->addr, &group);
     ether_group(&group, &mac);
-    nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &group, &mac, true);
+    nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &group, &mac, ND_OPT_SOURCE_LINKADDR, nif->mac.addr_bytes);
 }
 
 void nd_dad_probe(struct ifaddr *ia)
@@ -104,7 +112,10 @@ void nd_dad_probe(struct ifaddr *ia)
         return;
     solicited_node(&ia->addr, &group);
     ether_group(&group, &mac);
-    nd_send(ia->netif, ND_NEIGHBOR_SOLICIT, 0, &ia->addr, &any, &group, &mac, false);
+    uint64_t random = rng_u64(&ia->netif->e->rng);
+    memcpy(ia->dad_nonce, &random, sizeof(ia->dad_nonce));
+    nd_send(ia->netif, ND_NEIGHBOR_SOLICIT, 0, &ia->addr, &any, &group, &mac, OPT_NONCE,
+            ia->netif->e->ip->params.dad_enhanced ? ia->dad_nonce : NULL);
 }
 
 /* RFC 4861 §7.2.6: unsolicited, to all nodes. */
@@ -115,7 +126,7 @@ void nd_announce(struct ifaddr *ia)
         return;
     ether_group(&ip6_all_nodes, &mac);
     nd_send(ia->netif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, &ia->addr, &ia->addr, &ip6_all_nodes, &mac,
-            true);
+            ND_OPT_TARGET_LINKADDR, ia->netif->mac.addr_bytes);
 }
 
 /* ---- receiving ---- */
@@ -126,14 +137,24 @@ static void answer(struct netif *nif, const struct ip_addr *target, const struct
     struct rte_ether_addr group;
     if (ip_addr_is_any(&info->src)) { /* somebody checks an address that we have */
         ether_group(&ip6_all_nodes, &group);
-        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &ip6_all_nodes, &group, true);
+        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &ip6_all_nodes, &group, ND_OPT_TARGET_LINKADDR, nif->mac.addr_bytes);
         return;
     }
     struct neigh *n = neigh_find(nif, &info->src);
     const struct rte_ether_addr *to = mac ? mac : n && n->state != NEIGH_INCOMPLETE ? &n->mac : NULL;
     if (to)
         nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE, target, target,
-                &info->src, to, true);
+                &info->src, to, ND_OPT_TARGET_LINKADDR, nif->mac.addr_bytes);
+}
+
+/* RFC 4862 §5.4.3: another host checks the address that we check; unless it is our own question that came back (RFC 7527 §4.2). */
+static void checked_by_another(struct netif *nif, const struct ip_addr *target, const uint8_t *nonce)
+{
+    struct ifaddr *ia = ip_addr_any_state(nif->e, target);
+    if (ia && nonce && memcmp(nonce, ia->dad_nonce, sizeof(ia->dad_nonce)) == 0)
+        ip_addr_looped(ia);
+    else
+        ip_addr_duplicate(nif, target);
 }
 
 void nd_solicitation_input(struct netif *nif, struct rte_mbuf *m)
@@ -141,12 +162,12 @@ void nd_solicitation_input(struct netif *nif, struct rte_mbuf *m)
     struct ip_stats *st = &nif->e->ip->stats;
     const struct pkt_info *info = pkt_info(m);
     const struct nd_neighbor_solicit *ns = rte_pktmbuf_mtod(m, const struct nd_neighbor_solicit *);
-    const struct rte_ether_addr *mac;
+    struct said said;
     const uint8_t *end = rte_pktmbuf_mtod_offset(m, const uint8_t *, m->data_len);
     bool checking = ip_addr_is_any(&info->src);
     if (!sound(m, sizeof(*ns)) || IN6_IS_ADDR_MULTICAST(&ns->nd_ns_target) ||
-        !link_address((const uint8_t *)(ns + 1), end, ND_OPT_SOURCE_LINKADDR, &mac) ||
-        (checking && (mac || !ip_addr_is_multicast(&info->dst)))) {
+        !read_options((const uint8_t *)(ns + 1), end, ND_OPT_SOURCE_LINKADDR, &said) ||
+        (checking && (said.mac || !ip_addr_is_multicast(&info->dst)))) {
         st->nd_badsol++;
         return;
     }
@@ -155,25 +176,25 @@ void nd_solicitation_input(struct netif *nif, struct rte_mbuf *m)
     enum link_owns owns = ip_addr_owns(nif, &target);
     if (owns == LINK_NOT_OURS)
         return;
-    if (owns == LINK_TENTATIVE) { /* RFC 4862 §5.4.3: another host checks it too */
+    if (owns == LINK_TENTATIVE) {
         if (checking)
-            ip_addr_duplicate(nif, &target);
+            checked_by_another(nif, &target, said.nonce);
         return;
     }
-    if (mac)
-        neigh_learn(nif, &info->src, mac);
+    if (said.mac)
+        neigh_learn(nif, &info->src, said.mac);
     if (!(info->flags & PKT_COPY))
-        answer(nif, &target, info, mac);
+        answer(nif, &target, info, said.mac);
 }
 
 void nd_advertisement_input(struct netif *nif, struct rte_mbuf *m)
 {
     struct ip_stats *st = &nif->e->ip->stats;
     const struct nd_neighbor_advert *na = rte_pktmbuf_mtod(m, const struct nd_neighbor_advert *);
-    const struct rte_ether_addr *mac;
+    struct said said;
     const uint8_t *end = rte_pktmbuf_mtod_offset(m, const uint8_t *, m->data_len);
     if (!sound(m, sizeof(*na)) || IN6_IS_ADDR_MULTICAST(&na->nd_na_target) ||
-        !link_address((const uint8_t *)(na + 1), end, ND_OPT_TARGET_LINKADDR, &mac) ||
+        !read_options((const uint8_t *)(na + 1), end, ND_OPT_TARGET_LINKADDR, &said) ||
         ((na->nd_na_flags_reserved & ND_NA_FLAG_SOLICITED) && ip_addr_is_multicast(&pkt_info(m)->dst))) {
         st->nd_badadv++;
         return;
@@ -186,6 +207,7 @@ void nd_advertisement_input(struct netif *nif, struct rte_mbuf *m)
         return;
     }
     struct neigh *n = neigh_find(nif, &target);
+    const struct rte_ether_addr *mac = said.mac;
     if (!mac && n && n->state != NEIGH_INCOMPLETE)
         mac = &n->mac; /* RFC 4861 §7.2.5: no option, no change of address */
     if (n && mac)

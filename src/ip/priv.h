@@ -17,7 +17,8 @@ struct ip_params { /* sysctl net.inet.ip.*, net.inet6.ip6.*, net.inet.icmp.*, ne
     uint32_t maxfragpackets, fragttl_ms;
     uint32_t icmplim;
     uint32_t maxredirects, maxifdefrouters, maxifprefixes, redirtimeout4_s, redirtimeout6_s;
-    bool accept_rtadv, auto_linklocal, drop_redirect, rediraccept, mld_v1, bmcastecho;
+    bool accept_rtadv, auto_linklocal, drop_redirect, rediraccept, mld_v1, bmcastecho,
+        dad_enhanced;
 };
 struct ip_stats {
     uint64_t total4, total6, delivered4, delivered6, localout;
@@ -31,7 +32,7 @@ struct ip_stats {
     uint64_t icmp_echo, icmp_in_error, icmp_badsum, icmp_tooshort, icmp_badcode, icmp_ignored,
         icmp_sent_error, icmp_ratelimited, icmp_nobuf;
     uint64_t nd_badsol, nd_badadv, nd_badra, nd_ns_in, nd_na_in, nd_ns_out, nd_na_out, nd_ra_in, nd_rs_out,
-        dad_duplicates;
+        dad_duplicates, dad_looped;
     uint64_t redirects, badredirect, mld_queries, mld_badquery, mld_reports;
 };
 
@@ -161,6 +162,8 @@ void nd_solicitation_input(struct netif *nif, struct rte_mbuf *m);
 void nd_advertisement_input(struct netif *nif, struct rte_mbuf *m);
 void nd_solicit(struct netif *nif, struct neigh *n, bool unicast);
 void nd_dad_probe(struct ifaddr *ia);
+/* A probe of ours came back on a link with a loop: asked again, some times (RFC 7527 §4.2). */
+void ip_addr_looped(struct ifaddr *ia);
 void nd_announce(struct ifaddr *ia);
 void ra_input(struct netif *nif, struct rte_mbuf *m);
 void ra_fire(struct wheel_timer *t, uint64_t now);

@@ -203,7 +203,9 @@ static void rfc4862_542_unique_address_is_probed_then_used_and_announced(void **
         is_addr(ns->ip.src_addr, "::");
         is_addr(ns->ip.dst_addr, "ff02::1:ff00:5");
         is_addr(ns->target, "2001:db8::5");
-        assert_int_equal(rte_be_to_cpu_16(ns->ip.payload_len), 24); /* no address option */
+        assert_int_equal(rte_be_to_cpu_16(ns->ip.payload_len), 24 + 8); /* no address option, but a nonce */
+        assert_int_equal(ns->option[0], 14);
+        assert_int_equal(ns->option[1], 1);
     }
     assert_null(ip_addr_find(f.e, &ia->addr));
     fake_pass(&f, NS_PER_SEC);
@@ -232,6 +234,49 @@ static void rfc4862_543_same_question_of_another_means_duplicate(void **state)
     assert_int_equal(count_sent(ND_NEIGHBOR_ADVERT), 0);
     arrive(nd(ND_NEIGHBOR_SOLICIT, 0, "::", "ff02::1:ff00:5", "2001:db8::5", NULL));
     assert_int_equal(ia->state, IFADDR_DUPLICATED);
+}
+
+/* What the address asks, as the link gives it back. */
+static void own_probe_comes_back(bool changed)
+{
+    const struct nd *ns = NULL;
+    for (unsigned i = 0; i < f.n_sent && !ns; i++)
+        ns = sent_nd(i, ND_NEIGHBOR_SOLICIT);
+    assert_non_null(ns);
+    struct rte_mbuf *m = nd(ND_NEIGHBOR_SOLICIT, 0, "::", "ff02::1:ff00:5", "2001:db8::5", &other_mac);
+    memcpy(nd_of(m)->option, ns->option, 8);
+    if (changed)
+        nd_of(m)->option[7] ^= 1;
+    sum_icmp6(m);
+    arrive(m);
+}
+
+static void rfc7527_42_own_probe_that_comes_back_is_no_duplicate(void **state)
+{
+    struct ifaddr *ia = check("2001:db8::5", 64);
+    own_probe_comes_back(false);
+    assert_int_equal(ia->state, IFADDR_TENTATIVE);
+    assert_int_equal(sysctl_value("net.inet.ip.stats.dad_looped"), 1);
+    fake_pass(&f, NS_PER_SEC); /* a second probe instead of the end */
+    assert_int_equal(ia->state, IFADDR_TENTATIVE);
+    fake_pass(&f, NS_PER_SEC);
+    assert_int_equal(ia->state, IFADDR_PREFERRED);
+}
+
+static void rfc7527_41_the_probe_of_another_has_another_nonce(void **state)
+{
+    struct ifaddr *ia = check("2001:db8::5", 64);
+    own_probe_comes_back(true);
+    assert_int_equal(ia->state, IFADDR_DUPLICATED);
+}
+
+static void sysctl_dad_enhanced_off_sends_no_nonce(void **state)
+{
+    sysctl_put("net.inet6.ip6.dad_enhanced", "0");
+    check("2001:db8::5", 64);
+    for (unsigned i = 0; i < f.n_sent; i++)
+        if (sent_nd(i, ND_NEIGHBOR_SOLICIT))
+            assert_int_equal(rte_be_to_cpu_16(sent_nd(i, ND_NEIGHBOR_SOLICIT)->ip.payload_len), 24);
 }
 
 static void rfc4862_54_others_check_of_our_address_is_answered_to_all(void **state)
@@ -287,6 +332,9 @@ int main(void)
         HOST_TEST(rfc4862_542_unique_address_is_probed_then_used_and_announced),
         HOST_TEST(rfc4862_544_answer_means_duplicate),
         HOST_TEST(rfc4862_543_same_question_of_another_means_duplicate),
+        HOST_TEST(rfc7527_42_own_probe_that_comes_back_is_no_duplicate),
+        HOST_TEST(rfc7527_41_the_probe_of_another_has_another_nonce),
+        HOST_TEST(sysctl_dad_enhanced_off_sends_no_nonce),
         HOST_TEST(rfc4862_54_others_check_of_our_address_is_answered_to_all),
         HOST_TEST(number_of_probes_is_a_sysctl),
         HOST_TEST(rfc5227_211_arp_probe_then_announcement),
