@@ -46,7 +46,8 @@ static const struct sysctl_oid oids[] = {
     UINT("net.inet6.ip6.dad_count", dad_count6, SYSCTL_RW, 1, 0, 10, "probes",
          "Neighbour solicitations before an IPv6 address is used (RFC 4862)"),
     BOOL("net.inet6.ip6.dad_enhanced", dad_enhanced, 1,
-         "Probes of IPv6 addresses carry a nonce, which tells an own one that came back from a duplicate's (RFC 7527)"),
+         "Probes of IPv6 addresses carry a nonce, which tells an own one that came back from a duplicate's "
+         "(RFC 7527)"),
     UINT("net.inet.ip.dad_wait", dad_wait_ms, SYSCTL_RW, 1000, 1, 10000, "ms",
          "Time between probes, and after the last"),
     FRAG("net.inet.ip.maxfragpackets", maxfragpackets, 256, 0, 65536, "packets",
@@ -123,7 +124,8 @@ static const struct sysctl_oid oids[] = {
     COUNT("net.inet6.mld.stats.queries", mld_queries, "MLD queries received"),
     COUNT("net.inet6.mld.stats.badqueries", mld_badquery, "Dropped: bad MLD queries"),
     COUNT("net.inet6.mld.stats.reports", mld_reports, "MLD reports and dones sent"),
-    COUNT("net.inet.ip.stats.dad_looped", dad_looped, "Own probes of an address that the link brought back (RFC 7527)"),
+    COUNT("net.inet.ip.stats.dad_looped", dad_looped,
+          "Own probes of an address that the link brought back (RFC 7527)"),
     COUNT("net.inet.ip.stats.dad_duplicates", dad_duplicates,
           "Addresses not used because another host has them"),
 };

@@ -18,8 +18,8 @@ struct ifaddr {
     uint8_t state;
     bool autoconf;                         /* by router advertisement */
     uint64_t preferred_until, valid_until; /* ns; TIME_NEVER for static ones */
-    uint8_t dad_left, dad_looped; /* probes to come; of our own, heard again */
-    uint8_t dad_nonce[6];         /* of the last probe (RFC 7527) */
+    uint8_t dad_left, dad_looped;          /* probes to come; of our own, heard again */
+    uint8_t dad_nonce[6];                  /* of the last probe (RFC 7527) */
     struct wheel_timer timer;
 };
 

@@ -96,12 +96,14 @@ void nd_solicit(struct netif *nif, struct neigh *n, bool unicast)
     if (ip_source(nif->e, &n->addr, nif->index, &src) < 0)
         return;
     if (unicast) {
-        nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &n->addr, &n->mac, ND_OPT_SOURCE_LINKADDR, nif->mac.addr_bytes);
+        nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &n->addr, &n->mac, ND_OPT_SOURCE_LINKADDR,
+                nif->mac.addr_bytes);
         return;
     }
     solicited_node(&n->addr, &group);
     ether_group(&group, &mac);
-    nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &group, &mac, ND_OPT_SOURCE_LINKADDR, nif->mac.addr_bytes);
+    nd_send(nif, ND_NEIGHBOR_SOLICIT, 0, &n->addr, &src, &group, &mac, ND_OPT_SOURCE_LINKADDR,
+            nif->mac.addr_bytes);
 }
 
 void nd_dad_probe(struct ifaddr *ia)
@@ -137,7 +139,8 @@ static void answer(struct netif *nif, const struct ip_addr *target, const struct
     struct rte_ether_addr group;
     if (ip_addr_is_any(&info->src)) { /* somebody checks an address that we have */
         ether_group(&ip6_all_nodes, &group);
-        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &ip6_all_nodes, &group, ND_OPT_TARGET_LINKADDR, nif->mac.addr_bytes);
+        nd_send(nif, ND_NEIGHBOR_ADVERT, ND_NA_FLAG_OVERRIDE, target, target, &ip6_all_nodes, &group,
+                ND_OPT_TARGET_LINKADDR, nif->mac.addr_bytes);
         return;
     }
     struct neigh *n = neigh_find(nif, &info->src);

@@ -17,8 +17,7 @@ struct ip_params { /* sysctl net.inet.ip.*, net.inet6.ip6.*, net.inet.icmp.*, ne
     uint32_t maxfragpackets, fragttl_ms;
     uint32_t icmplim;
     uint32_t maxredirects, maxifdefrouters, maxifprefixes, redirtimeout4_s, redirtimeout6_s;
-    bool accept_rtadv, auto_linklocal, drop_redirect, rediraccept, mld_v1, bmcastecho,
-        dad_enhanced;
+    bool accept_rtadv, auto_linklocal, drop_redirect, rediraccept, mld_v1, bmcastecho, dad_enhanced;
 };
 struct ip_stats {
     uint64_t total4, total6, delivered4, delivered6, localout;
