@@ -22,6 +22,11 @@ bool fault_now(void)
 }
 #endif
 
+void pkt_free_slowly(struct rte_mbuf *m)
+{
+    rte_pktmbuf_free(m);
+}
+
 void *mem_alloc(size_t size)
 {
     return fault_now() ? NULL : calloc(1, size);

@@ -98,7 +98,7 @@ struct ip_send {
 /*
  * m's data starts at the transport header; the IP header is prepended into its headroom, then the packet
  * goes to the neighbour. TCP sets m->l4_len and, to have the checksum filled in by NIC or software
- * (netif), RTE_MBUF_F_TX_TCP_CKSUM; for TSO also RTE_MBUF_F_TX_TCP_SEG and tso_segsz. ip sets l2_len,
+ * (netif), RTE_MBUF_F_TX_TCP_CKSUM; for TSO also RTE_MBUF_F_TX_TCP_SEG and tso_segsz. ip sets
  * l3_len, the family flags and the pseudo header checksum in the transport header's checksum field.
  * Packets larger than the path's MTU (and not TSO) are fragmented when dont_fragment is false, else
  * dropped and counted. Takes m. 0 or -errno (the packet is gone in either case).

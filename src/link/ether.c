@@ -155,24 +155,28 @@ void ether_input(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)
         ether_deliver(nif, pkts, n);
 }
 
+/* Every packet of ours has headroom: one came through that has not. */
+static __rte_noinline void drop_no_room(struct netif *nif, struct rte_mbuf *m)
+{
+    nif->stats.drop_tx_nobuf++;
+    rte_pktmbuf_free(m);
+}
+
 void ether_output(struct netif *nif, struct rte_mbuf *m, const struct rte_ether_addr *dst,
                   uint16_t ether_type)
 {
     struct rte_ether_hdr *eh;
 
-    if (nif->loopback) {
-        netif_transmit(nif, m);
-        return;
+    if (!nif->loopback) {
+        eh = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, sizeof(*eh));
+        if (!eh) {
+            drop_no_room(nif, m);
+            return;
+        }
+        m->l2_len = sizeof(*eh);
+        eh->dst_addr = *dst;
+        eh->src_addr = nif->mac;
+        eh->ether_type = rte_cpu_to_be_16(ether_type);
     }
-    eh = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, sizeof(*eh));
-    if (!eh) { /* every packet of ours has headroom: one came through that has not */
-        nif->stats.drop_tx_nobuf++;
-        rte_pktmbuf_free(m);
-        return;
-    }
-    m->l2_len = sizeof(*eh);
-    eh->dst_addr = *dst;
-    eh->src_addr = nif->mac;
-    eh->ether_type = rte_cpu_to_be_16(ether_type);
     netif_transmit(nif, m);
 }

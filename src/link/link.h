@@ -184,6 +184,11 @@ struct neigh *neigh_get(struct netif *nif, const struct ip_addr *nexthop);
 /* Sends m (data at the IP header) to the neighbour: at once when its address is known, queued behind the
  * question otherwise. Takes m. */
 void neigh_output(struct neigh *n, struct rte_mbuf *m);
+/* Is there nothing to ask, so that ether_output() to its address is all that neigh_output() would do? */
+static inline bool neigh_settled(const struct neigh *n)
+{
+    return n->state != NEIGH_INCOMPLETE && n->state != NEIGH_STALE;
+}
 /* An answer, or unsolicited news, from the wire (ARP reply, neighbour advertisement). override and
  * solicited as RFC 4861 §7.2.5. */
 void neigh_update(struct netif *nif, const struct ip_addr *addr, const struct rte_ether_addr *mac,

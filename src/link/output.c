@@ -122,17 +122,21 @@ static __rte_noinline void loop_transmit(struct netif *nif, struct rte_mbuf *m)
     engine_mark_due(nif->e, &nif->e->link->priv->lo_due);
 }
 
+static __rte_noinline void transmit_drop(struct rte_mbuf *m, uint64_t *counter)
+{
+    ++*counter;
+    rte_pktmbuf_free(m);
+}
+
 void netif_transmit(struct netif *nif, struct rte_mbuf *m)
 {
     if (!nif->up) {
-        nif->stats.drop_tx_down++;
-        rte_pktmbuf_free(m);
+        transmit_drop(m, &nif->stats.drop_tx_down);
     } else if (nif->loopback) {
         loop_transmit(nif, m);
     } else if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) &&
                rte_pktmbuf_pkt_len(m) > nif->mtu + sizeof(struct rte_ether_hdr)) {
-        nif->stats.drop_tx_toobig++;
-        rte_pktmbuf_free(m);
+        transmit_drop(m, &nif->stats.drop_tx_toobig);
     } else if (offload_needed(nif->port, m)) {
         offload_finish(nif, m);
     } else {

@@ -74,9 +74,9 @@ const struct tcp_upcalls socket_upcalls = {on_connected, on_acceptable, on_reada
 
 /* ---- life ---- */
 
-static uint32_t socket_poll(struct file *f)
+/* Of any but a connection with both directions open. */
+static __rte_noinline uint32_t poll_special(const struct socket *so)
 {
-    struct socket *so = (struct socket *)f;
     const struct tcb *tp = so->tp;
     if (so->listening)
         return tp && tp->listen->n_complete > 0 ? EPOLLIN : 0;
@@ -95,6 +95,17 @@ static uint32_t socket_poll(struct file *f)
     if ((eof && so->cant_send) || dead)
         mask |= EPOLLHUP;
     return mask;
+}
+
+static uint32_t socket_poll(struct file *f)
+{
+    const struct socket *so = (struct socket *)f;
+    const struct tcb *tp = so->tp;
+    if (!tp || tp->state != TCPS_ESTABLISHED || !so->connected || so->error || so->cant_read ||
+        so->cant_send || so->tls_rx)
+        return poll_special(so);
+    uint32_t mask = tp->rcv.bytes >= tp->rcv.lowat ? EPOLLIN : 0;
+    return sendbuf_space(&tp->snd) >= tp->snd.lowat ? mask | EPOLLOUT : mask;
 }
 
 static bool all_acked(void *arg)

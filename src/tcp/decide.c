@@ -28,7 +28,7 @@ static bool small_may_go(const struct tcb *tp, uint32_t len, uint32_t left)
 }
 
 /* Segmentation by a NIC clears CWR but for the first segment, which AccECN counts with. */
-static inline uint32_t most_of_packet(const struct tcb *tp)
+uint32_t tcp_output_most(const struct tcb *tp)
 {
     uint32_t full = tp->maxseg;
     bool whole =
@@ -37,9 +37,17 @@ static inline uint32_t most_of_packet(const struct tcb *tp)
     return tso > full ? tso - tso % full : full;
 }
 
-uint32_t tcp_output_most(const struct tcb *tp)
+/* More than one segment's worth: a probe of the path's MTU, or whole segments, as many as one packet may hold. */
+static __rte_noinline uint32_t several(struct tcb *tp, uint32_t len, uint32_t win)
 {
-    return most_of_packet(tp);
+    uint32_t full = tp->maxseg;
+    uint32_t probe = __builtin_expect(tp->pmtu.probe_at != 0, 0) ? tcp_pmtu_probe(tp, len) : 0;
+    if (probe)
+        return probe;
+    if (tp->maxseg != full) /* the last probe arrived */
+        return tcp_output_new_len(tp, win);
+    uint32_t most = tcp_output_most(tp);
+    return len > most ? most : len - len % full;
 }
 
 uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
@@ -51,15 +59,8 @@ uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
     if (len > win)
         len = win;
     uint32_t full = tp->maxseg;
-    if (len > full) {
-        uint32_t probe = __builtin_expect(tp->pmtu.probe_at != 0, 0) ? tcp_pmtu_probe(tp, len) : 0;
-        if (probe)
-            return probe;
-        if (tp->maxseg != full) /* the last probe arrived */
-            return tcp_output_new_len(tp, win);
-        uint32_t most = most_of_packet(tp);
-        return len > most ? most : len - len % full;
-    }
+    if (len > full)
+        return several(tp, len, win);
     return len == full || small_may_go(tp, len, tp->snd.bytes - off) ? len : 0;
 }
 

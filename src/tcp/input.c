@@ -48,8 +48,7 @@ static bool packet_good(struct engine *e, struct rte_mbuf *m)
     const struct pkt_info *info = pkt_info(m);
     if (info->flags & PKT_COPY) {
         st->rcvcopy++;
-    } else if ((info->flags & PKT_MULTICAST) || ip_addr_is_multicast(&info->dst) ||
-               ip_addr_is_multicast(&info->src)) {
+    } else if (info->flags & PKT_MULTICAST) {
         st->rcvmulticast++; /* RFC 9293 §3.9.2.3, RFC 1122 §4.2.3.10 */
     } else if (!header_contiguous(m, TCP_HEADER)) {
         st->rcvshort++;
@@ -166,10 +165,14 @@ static void segment_no_connection(struct engine *e, struct tcp_segment *s)
 
 static void segment_connection(struct tcb *tp, struct tcp_segment *s);
 
-/* Recurses no further: a new connection is in SYN_RECEIVED. */
+/* Recurses no further: a new connection is in SYN_RECEIVED. No connection has a group's address, so nobody else needs to ask. */
 static void segment_listener(struct engine *e, struct tcp_segment *s)
 {
     const struct pkt_info *info = segment_info(s);
+    if (ip_addr_is_multicast(&info->dst) || ip_addr_is_multicast(&info->src)) {
+        tcp_stats(e)->rcvmulticast++;
+        return;
+    }
     struct tcb *listener = demux_find_listener(e->tcp, info->hash, &info->dst, s->th->dst_port);
     s->auth = (struct auth_choice){0};
     if (!listener) {

@@ -5,17 +5,27 @@
 
 #define ISN_TICK_NS (4 * NS_PER_US) /* RFC 9293 §3.4.1 */
 
-struct isn_key { /* no padding: every byte is hashed */
-    struct ip_addr laddr, faddr;
-    uint16_t lport, fport;
-    uint32_t use; /* apart from other hashes under the same key */
-};
+uint64_t tcp_flow_digest(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr,
+                         uint16_t lport, uint16_t fport, enum tcp_digest_use use)
+{
+    /* No padding: every byte is hashed. Those of the two families differ in length, which is hashed too. */
+    uint32_t ports = (uint32_t)lport << 16 | fport;
+    if (ip_addr_is_v4(faddr)) {
+        const uint32_t key[4] = {laddr->w[3], faddr->w[3], ports, use};
+        return siphash24(&e->secret, key, sizeof(key));
+    }
+    const struct {
+        struct ip_addr laddr, faddr;
+        uint32_t ports, use;
+    } key = {*laddr, *faddr, ports, use};
+    return siphash24(&e->secret, &key, sizeof(key));
+}
 
 void tcp_isn(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr, uint16_t lport,
              uint16_t fport, tcp_seq *iss, uint32_t *ts_offset)
 {
-    struct isn_key key = {*laddr, *faddr, lport, fport, 1};
-    uint64_t h = siphash24(&e->secret, &key, sizeof(key)); /* its halves tell nothing of each other */
+    /* Its halves tell nothing of each other. */
+    uint64_t h = tcp_flow_digest(e, laddr, faddr, lport, fport, DIGEST_ISN);
     *iss = (uint32_t)h + (uint32_t)(e->now / ISN_TICK_NS);
     *ts_offset = (uint32_t)(h >> 32);
 }

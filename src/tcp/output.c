@@ -51,7 +51,9 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
     if (!m)
         return NULL;
     unsigned hlen = TCP_HEADER + s->optlen;
-    struct rte_tcp_hdr *th = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)hlen);
+    struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+    m->data_len = (uint16_t)hlen;
+    m->pkt_len = hlen;
     th->src_port = tp->lport;
     th->dst_port = tp->fport;
     th->sent_seq = htonl(s->seq);
@@ -73,7 +75,7 @@ static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
 }
 
 /* The black box has it before it leaves, and its errno afterwards. */
-static int to_ip_logged(struct tcb *tp, struct rte_mbuf *m, const struct ip_send *how)
+static __rte_noinline int to_ip_logged(struct tcb *tp, struct rte_mbuf *m, const struct ip_send *how)
 {
     const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
     uint32_t len = m->pkt_len - (uint32_t)(th->data_off >> 4) * 4;
@@ -86,7 +88,7 @@ static int to_ip_logged(struct tcb *tp, struct rte_mbuf *m, const struct ip_send
 }
 
 /* What few connections want: a signature, or fragments instead of path MTU discovery. False: m is gone. */
-static bool finish_special(struct tcb *tp, struct rte_mbuf *m, struct ip_send *how)
+static __rte_noinline bool finish_special(struct tcb *tp, struct rte_mbuf *m, struct ip_send *how)
 {
     how->dont_fragment = how->dont_fragment && !(tp->flags & TF_FRAGMENT);
     if (!(tp->flags & TF_AUTH) || tcp_auth_sign(tp, m))

@@ -208,11 +208,7 @@ static uint16_t port_for_connect(struct tcb *tp)
 {
     struct engine *e = tp->e;
     struct demux *d = e->tcp->demux;
-    struct {
-        struct ip_addr laddr, faddr;
-        uint64_t fport;
-    } key = {tp->laddr, tp->faddr, tp->fport};
-    uint64_t h = siphash24(&e->secret, &key, sizeof(key));
+    uint64_t h = tcp_flow_digest(e, &tp->laddr, &tp->faddr, 0, tp->fport, DIGEST_PORT);
     uint32_t *counter = &d->port_counter[(h >> 32) % DEMUX_PORT_COUNTERS];
     uint32_t first, count;
     port_range(e->tcp, &first, &count);

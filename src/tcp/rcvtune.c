@@ -33,6 +33,8 @@ void rcvtune_copied(struct tcb *tp, uint32_t n)
 void sndtune(struct tcb *tp)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
+    if (tp->snd.bytes < tp->snd.hiwat / 4) /* soon said of most: less than any lowat asks for */
+        return;
     uint32_t win = RTE_MIN(tp->snd_wnd, tp->cwnd);
     if (!p->sendbuf_auto || (tp->flags & TF_SNDBUF_FIXED) || tp->snd.hiwat >= p->sendbuf_max)
         return;

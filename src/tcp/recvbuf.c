@@ -110,7 +110,7 @@ static void hang(struct tcb *tp, struct rte_mbuf *m)
     rb->bytes += m->data_len;
 }
 
-void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
+static __rte_noinline void append_many(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
 {
     struct rte_mbuf *next;
     if (tp->rcv.tail && wasteful(tp, m, len))
@@ -124,6 +124,16 @@ void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
         else
             hang(tp, m);
     }
+}
+
+void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
+{
+    if (tp->rcv.tail || m->next || m->data_len == 0) {
+        append_many(tp, m, len);
+        return;
+    }
+    m->nb_segs = 1; /* the usual: what came before has been read */
+    hang(tp, m);
 }
 
 static struct rte_mbuf *copied(struct engine *e, const uint8_t *data, uint32_t len, struct rte_mbuf **last)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/sendbuf.h"
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -50,16 +51,20 @@ void extent_free(struct extent *x)
     extent_over(x);
 }
 
+static __rte_noinline void reference_let_go(struct extent *x)
+{
+    if (rte_mbuf_ext_refcnt_update(&x->shared, -1) == 0)
+        extent_over(x);
+}
+
 /* The buffer's own reference goes. */
-static void extent_let_go(struct extent *x)
+static inline void extent_let_go(struct extent *x)
 {
     x->sb = NULL;
-    if (x->kind == EXTENT_COPY) {
+    if (x->kind == EXTENT_COPY)
         pkt_free(x->m); /* packets that refer to it hold references of their own */
-        extent_over(x);
-    } else if (rte_mbuf_ext_refcnt_update(&x->shared, -1) == 0) {
-        extent_over(x);
-    }
+    else
+        reference_let_go(x);
 }
 
 static void run_on(struct sendbuf *sb)
@@ -100,23 +105,20 @@ void extent_failed(struct extent *x)
 
 /* ---- copying in ---- */
 
+/* Headers stand in another buffer, so the headroom is there for the extent itself. */
+static_assert(sizeof(struct extent) <= RTE_PKTMBUF_HEADROOM, "an extent lies in a packet's headroom");
+
 static struct extent *copy_extent(struct sendbuf *sb)
 {
-    struct extent *x = pool_get(&sb->pools->extents);
-    struct rte_mbuf *m = x ? pkt_alloc(sb->pools->pkts) : NULL;
-    if (!m) {
-        if (x)
-            pool_put(&sb->pools->extents, x);
+    struct rte_mbuf *m = pkt_alloc(sb->pools->pkts);
+    if (!m)
         return NULL;
-    }
-    m->data_off = 0; /* headers stand in another buffer */
-    x->len = 0;      /* field by field: what only the other kind has is not looked at */
-    x->room = m->buf_len;
+    struct extent *x = m->buf_addr;
+    x->len = 0; /* field by field: what only the other kind has is not looked at */
+    x->room = rte_pktmbuf_tailroom(m);
     x->kind = EXTENT_COPY;
     x->state = EXTENT_READY;
-    x->pools = sb->pools;
     x->m = m;
-    x->release = NULL;
     return x;
 }
 
@@ -245,7 +247,7 @@ static const char *extent_bytes(const struct extent *x)
     return x->kind == EXTENT_COPY ? rte_pktmbuf_mtod(x->m, const char *) : x->addr;
 }
 
-static void copy_out(struct extent *x, uint32_t in, uint32_t len, char *to)
+static __rte_noinline void copy_out_many(const struct extent *x, uint32_t in, uint32_t len, char *to)
 {
     while (len > 0) {
         uint32_t n = x->len - in < len ? x->len - in : len;
@@ -255,6 +257,14 @@ static void copy_out(struct extent *x, uint32_t in, uint32_t len, char *to)
         in = 0;
         x = STAILQ_NEXT(x, link);
     }
+}
+
+static inline void copy_out(const struct extent *x, uint32_t in, uint32_t len, char *to)
+{
+    if (x->len - in >= len)
+        memcpy(to, extent_bytes(x) + in, len);
+    else
+        copy_out_many(x, in, len, to);
 }
 
 /* A buffer that refers to n bytes of x from in. NULL: no buffer. */
@@ -279,14 +289,18 @@ static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t
     return m;
 }
 
-int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr)
+/* hdr is one buffer with room for len bytes. */
+static void copy_behind(struct rte_mbuf *hdr, const struct extent *x, uint32_t in, uint32_t len)
 {
-    uint32_t in;
-    struct extent *x = seek(sb, off, &in);
-    if (len <= SENDBUF_INLINE && rte_pktmbuf_tailroom(hdr) >= len) {
-        copy_out(x, in, len, rte_pktmbuf_append(hdr, (uint16_t)len));
-        return 0;
-    }
+    char *to = rte_pktmbuf_mtod_offset(hdr, char *, hdr->data_len);
+    hdr->data_len = (uint16_t)(hdr->data_len + len);
+    hdr->pkt_len += len;
+    copy_out(x, in, len, to);
+}
+
+static __rte_noinline int refer(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t len,
+                                struct rte_mbuf *hdr)
+{
     struct rte_mbuf *last = hdr;
     for (uint32_t left = len; left > 0; x = STAILQ_NEXT(x, link), in = 0) {
         while (left > 0 && in < x->len) {
@@ -310,4 +324,14 @@ none:
     hdr->nb_segs = 1;
     hdr->pkt_len = hdr->data_len;
     return -ENOBUFS;
+}
+
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr)
+{
+    uint32_t in;
+    struct extent *x = seek(sb, off, &in);
+    if (len > SENDBUF_INLINE || rte_pktmbuf_tailroom(hdr) < len)
+        return refer(sb, x, in, len, hdr);
+    copy_behind(hdr, x, in, len);
+    return 0;
 }

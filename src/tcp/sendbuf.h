@@ -12,7 +12,7 @@
 
 enum extent_state { EXTENT_PENDING, EXTENT_READY, EXTENT_FAILED };
 enum extent_kind {
-    EXTENT_COPY, /* bytes copied from a write, in the chain m */
+    EXTENT_COPY, /* bytes copied from a write, in the buffer m, which holds the extent too */
     EXTENT_REF,  /* bytes elsewhere, at addr: file pages, application memory */
 };
 
@@ -38,9 +38,9 @@ struct extent {
     struct rte_mbuf_ext_shared_info shared; /* counts the buffer's and the packets' references */
 };
 
-struct sendbuf_pools { /* of the engine; made by tcp_create */
-    struct pool extents;
-    struct rte_mempool *pkts; /* data of EXTENT_COPY and headers */
+struct sendbuf_pools {        /* of the engine; made by tcp_create */
+    struct pool extents;      /* EXTENT_REF */
+    struct rte_mempool *pkts; /* EXTENT_COPY with its data, and headers */
     uint64_t bytes;           /* in all send buffers of the engine */
     uint64_t bytes_limit;
 };

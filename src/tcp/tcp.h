@@ -189,7 +189,11 @@ void rcvtune_copied(struct tcb *tp, uint32_t n);
 void sndtune(struct tcb *tp);
 /* timers.c: TT_KEEP by the connection's keepalive settings and idle time, or off. */
 void tcp_keepalive_arm(struct tcb *tp);
-/* isn.c: iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of a four-tuple; addresses and ports in network order. */
+/* isn.c: a secret function of a connection (a port of 0: of all that have the rest), another one for each use. */
+enum tcp_digest_use { DIGEST_ISN = 1, DIGEST_PORT };
+uint64_t tcp_flow_digest(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr,
+                         uint16_t lport, uint16_t fport, enum tcp_digest_use use);
+/* iss (RFC 6528) and timestamp offset (RFC 7323 §5.4) of a four-tuple; addresses and ports in network order. */
 void tcp_isn(const struct engine *e, const struct ip_addr *laddr, const struct ip_addr *faddr, uint16_t lport,
              uint16_t fport, tcp_seq *iss, uint32_t *ts_offset);
 /* Of a connection's; snd_una, snd_nxt, snd_max = iss. */

@@ -19,10 +19,9 @@ static void no_one_failed(struct tcb *tp, int error)
 }
 static const struct tcp_upcalls nobody = {no_one, no_one, no_one, no_one, no_one_failed, no_one};
 
-/* The output pass of a turn. */
-static void tcp_due(struct due *d)
+/* Before and after a connection can send data. */
+static __rte_noinline void due_control(struct tcb *tp)
 {
-    struct tcb *tp = container_of(d, struct tcb, due);
     switch (tp->state) {
     case TCPS_CLOSED:
     case TCPS_LISTEN:
@@ -43,6 +42,16 @@ static void tcp_due(struct due *d)
     default:
         tp->stack->output(tp);
     }
+}
+
+/* The output pass of a turn. */
+static void tcp_due(struct due *d)
+{
+    struct tcb *tp = container_of(d, struct tcb, due);
+    if (tp->state == TCPS_ESTABLISHED)
+        tp->stack->output(tp);
+    else
+        due_control(tp);
 }
 
 struct tcb *tcp_new(struct engine *e, const struct tcp_upcalls *up, void *so)
