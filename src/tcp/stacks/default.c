@@ -29,7 +29,7 @@ static void default_recovering(struct tcb *tp, bool timeout)
         tp->snd_nxt = tp->snd_una;
     } else {
         tp->flags |= TF_RECOVERY;
-        prr_begin(&d->prr, tcb_flight(tp));
+        prr_begin(&d->shared.prr, tcb_flight(tp));
     }
     d->rexmit_head = !timeout;
 }
@@ -43,27 +43,6 @@ static void default_fini(struct tcb *tp, bool dying)
 static int default_handoff_ok(const struct tcb *tp)
 {
     return 0;
-}
-
-static void default_established(struct tcb *tp)
-{
-    tp->cc->init(tp);
-    tp->cwnd = tcp_cc_initial_window(tp);
-    if (tp->rexmits > 0) { /* a SYN was lost: RFC 5681 §3.1, RFC 6298 (5.7) */
-        tp->cwnd = tp->maxseg;
-        tp->rto = RTE_MAX(tp->rto, 3 * NS_PER_SEC);
-    }
-    tp->recover = tp->iss;
-    rto_progress(tp);
-}
-
-/* The congestion control hears of it, and the black box of what it decided. */
-static void congestion(struct tcb *tp, enum cc_event ev, uint32_t flight)
-{
-    uint32_t before = tp->cwnd;
-    tp->cc->event(tp, ev, flight);
-    TCP_LOG_EVENT(tp, BBR_LOG_CWND, .flex1 = before, .flex2 = tp->cwnd, .flex3 = tp->ssthresh,
-                  .flex4 = flight, .flex8 = (uint8_t)ev);
 }
 
 /* ---- what an ACK means ---- */
@@ -80,43 +59,6 @@ static bool is_duplicate(const struct tcb *tp, const struct tcp_ack *a, uint32_t
     return a->payload == 0 && !a->window_changed && !a->fin;
 }
 
-/* What was in flight before this turn's ACKs: output comes after all of them, so the second of them finds less. */
-static uint32_t flight_of_turn(struct tcb *tp)
-{
-    struct default_state *d = default_state(tp);
-    if (d->acked_at != tp->e->now) {
-        d->acked_at = tp->e->now;
-        d->flight = tcb_flight(tp);
-    }
-    return d->flight;
-}
-
-/* One cut for a window of data, whether loss or mark asks for it. */
-static void cut_for_loss(struct tcb *tp, tcp_seq una, uint32_t flight)
-{
-    tp->recover = tp->snd_max;
-    tp->rtt_start = 0;
-    if (!ecn_window_reduced(tp, una)) {
-        congestion(tp, CC_LOSS_FAST, flight);
-        undo_begin(&default_state(tp)->undo, tp);
-    }
-    ecn_reduced(tp);
-}
-
-/* RFC 9937: what this ACK delivered lets out. */
-static void reduce_rate(struct tcb *tp, uint32_t delivered, bool safe)
-{
-    const struct loss_params *p = loss_params(tp);
-    struct prr *prr = &default_state(tp)->prr;
-    if (!p->do_prr || delivered == 0)
-        return;
-    tp->cwnd =
-        prr_acked(prr, delivered, tp->recovery->pipe, tp->ssthresh, tp->maxseg, safe, p->do_prr_conservative);
-    TCP_LOG_EVENT(tp, BBR_LOG_BBRUPD, .flex1 = prr->out, .flex2 = prr->recover_fs,
-                  .flex3 = tp->cwnd - tp->recovery->pipe, .flex4 = prr->delivered,
-                  .flex5 = tp->recovery->sacked);
-}
-
 /* una: the cumulative ACK; snd_una is the one before. What limited transmit sent is not part of what the network was thought to
  * take (RFC 5681 §3.2 step 2). */
 static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
@@ -124,14 +66,14 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
     struct default_state *d = default_state(tp);
     uint32_t flight = tp->snd_max - una;
     tp->flags |= TF_RECOVERY;
-    cut_for_loss(tp, una, RTE_MIN(flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, una, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
     d->rexmit_head = true;
     /* Also without a scoreboard: one may come while this recovery lasts. */
-    prr_begin(&d->prr, flight - (tp->recovery ? tp->recovery->sacked : 0) + delivered);
+    prr_begin(&d->shared.prr, flight - (tp->recovery ? tp->recovery->sacked : 0) + delivered);
     if (tp->recovery) {
         loss_stats(tp)->sack_recovery_episode++;
         scoreboard_recovery_begins(tp, una);
-        reduce_rate(tp, delivered, false);
+        stack_reduce_rate(tp, delivered, tp->recovery->pipe, tp->recovery->sacked, false);
     } else {
         loss_stats(tp)->fast_recoveries++;
         tp->cwnd = tp->ssthresh + DUP_THRESH * (uint32_t)tp->maxseg;
@@ -153,7 +95,7 @@ static void leave_recovery(struct tcb *tp, tcp_seq ack)
         tp->cwnd = (flight > tp->maxseg ? flight : tp->maxseg) + tp->maxseg;
     else /* RFC 9937 §6.2 */
         tp->cwnd = tp->ssthresh;
-    congestion(tp, CC_RECOVERED, flight);
+    stack_congestion(tp, CC_RECOVERED, flight);
     TCP_LOG_EVENT(tp, BBR_LOG_EXITREC, .flex1 = ack, .flex2 = tp->cwnd, .flex3 = tp->ssthresh);
 }
 
@@ -180,11 +122,11 @@ static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t d
     if (lost_again > 0) {
         loss_stats(tp)->sack_lostrexmt += (lost_again + tp->maxseg - 1) / tp->maxseg;
         if (seq_geq(tp->snd_una, tp->recover) || seq_gt(scoreboard_highest(tp->recovery), tp->recover)) {
-            cut_for_loss(tp, tp->snd_una, pipe); /* a loss in a later window of data */
-            prr_begin(&d->prr, pipe + delivered);
+            stack_cut(tp, tp->snd_una, pipe); /* a loss in a later window of data */
+            prr_begin(&d->shared.prr, pipe + delivered);
         }
     }
-    reduce_rate(tp, delivered, a->acked > 0 && !lost_again);
+    stack_reduce_rate(tp, delivered, tp->recovery->pipe, tp->recovery->sacked, a->acked > 0 && !lost_again);
 }
 
 static void in_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate, uint32_t delivered,
@@ -208,19 +150,13 @@ static bool early_retransmit(const struct tcb *tp)
            r->sacked + mss >= flight;
 }
 
-/* recover counts only while it lies ahead: 2 GB later it would seem to do so again. */
-static bool before_recover(const struct tcb *tp, tcp_seq una)
-{
-    return seq_lt(una, tp->recover) && seq_leq(tp->recover, tp->snd_max);
-}
-
 static void on_duplicate(struct tcb *tp, uint32_t delivered)
 {
     const struct recovery *r = tp->recovery;
     if (tp->dupacks < UINT8_MAX)
         tp->dupacks++;
     /* Duplicates of what a timeout or the last recovery sent again are no new loss (RFC 6582 §4.1). */
-    if ((tp->flags & TF_RTO_RECOVERY) || before_recover(tp, tp->snd_una))
+    if ((tp->flags & TF_RTO_RECOVERY) || stack_before_recover(tp, tp->snd_una))
         return;
     bool lost = tp->dupacks >= DUP_THRESH || (r && r->n > 0 && seq_gt(r->lost_edge, tp->snd_una));
     if (!lost && early_retransmit(tp)) {
@@ -236,108 +172,37 @@ static void on_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t delivered)
 {
     const struct recovery *r = tp->recovery;
     bool lost = r->n > 0 && seq_gt(r->lost_edge, a->ack);
-    if (lost && !(tp->flags & TF_RTO_RECOVERY) && !before_recover(tp, a->ack))
+    if (lost && !(tp->flags & TF_RTO_RECOVERY) && !stack_before_recover(tp, a->ack))
         enter_recovery(tp, a->ack, delivered);
-}
-
-/* RFC 7661's idea: a window that was not used is not known to be good. */
-static bool app_limited(const struct tcb *tp, uint32_t flight)
-{
-    if (tp->cwnd < tp->ssthresh)
-        return tp->cwnd > 2 * flight;
-    return flight + 2u * tp->maxseg < tp->cwnd;
 }
 
 static void grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
 {
     struct default_state *d = default_state(tp);
-    uint32_t flight = flight_of_turn(tp);
-    if ((tp->ecn & TE_REDUCED) && !(tp->flags & TF_RTO_RECOVERY))
-        return; /* RFC 3168 §6.1.2 */
-    if (d->frto != FRTO_OFF)
-        return; /* RFC 5682 §2.1: what two segments find out decides */
     if (d->timed.n > 0) {
         uint64_t sample = rtt_ring_acked(&d->timed, a);
         rtt = rtt ? rtt : sample;
     }
-    bool limited = app_limited(tp, flight);
-    if (limited && d->limited_told)
-        return; /* the usual case of requests and replies */
-    d->limited_told = limited;
-    struct cc_ack c = {.ack = a->ack,
-                       .acked = a->acked,
-                       .rtt = rtt,
-                       .flight = flight,
-                       .app_limited = limited,
-                       .now = a->now};
-    tp->cc->acked(tp, &c);
+    stack_grow(tp, a, rtt);
 }
 
 static void new_data_acked(struct tcb *tp, const struct tcp_ack *a)
 {
-    uint64_t rtt = rtt_acked(tp, a);
-    if (rtt)
-        rto_sample(tp, rtt);
-    rto_progress(tp);
-    flight_of_turn(tp);
+    stack_flight_of_turn(tp);
+    uint64_t rtt = stack_progress(tp, a);
     if (!(tp->flags & TF_RECOVERY)) {
         tp->dupacks = 0;
         grow(tp, a, rtt);
     }
     if ((tp->flags & TF_RTO_RECOVERY) && seq_geq(a->ack, tp->recover))
         tp->flags &= ~TF_RTO_RECOVERY;
-    if (a->ack == tp->snd_max)
-        tcp_timer_stop(tp, TT_REXMT);
-    else
-        rto_arm(tp, a->now);
 }
 
-/*
- * The last cut was a mistake: window and threshold are what they were. What cannot be filled at once is filled by slow start
- * (RFC 4015 §3.2 step 5), for all that was in flight may have arrived.
- */
 static void take_back(struct tcb *tp, const struct tcp_ack *a)
 {
-    uint32_t flight = tp->snd_max - seq_max(a->ack, tp->snd_una);
-    TCP_LOG_EVENT(tp, TCP_LOG_BAD_RETRAN, .flex1 = a->ack, .flex2 = a->has_ts ? a->tsecr : 0);
-    congestion(tp, CC_UNDO, flight);
-    uint32_t most = flight + RTE_MAX(a->acked, tcp_cc_initial_window(tp));
-    if (tp->cwnd > most) {
-        tp->ssthresh = RTE_MAX(tp->ssthresh, tp->cwnd);
-        tp->cwnd = most;
-    }
-    tp->flags &= ~(TF_RECOVERY | TF_RTO_RECOVERY);
-    tp->recover = tp->snd_una;
+    stack_take_back(tp, a, tp->snd_max - seq_max(a->ack, tp->snd_una));
     tp->snd_nxt = tp->snd_max;
-    tp->dupacks = 0;
-    tp->rxtshift = 0;
     default_state(tp)->rexmit_head = false;
-    default_state(tp)->frto = FRTO_OFF;
-    default_state(tp)->limited_told = false; /* its state is an older one again */
-    undo_forget(&default_state(tp)->undo);
-    tp->e->tcp->loss.cc.stats.cc_undone++;
-}
-
-/* RFC 4821 §7.7: nothing else was sent again in this window than a probe that was too large for the path. */
-static bool only_probe_lost(const struct tcb *tp, const struct undo *u, const struct tcp_ack *a)
-{
-    return u->armed && u->sent && a->acked > 0 && seq_geq(a->ack, tp->recover) &&
-           tcp_pmtu_was_probe(tp, u->from, u->rexmit_end);
-}
-
-/* Do timestamps or DSACK blocks say that the last cut was a mistake? */
-static bool mistaken(struct tcb *tp, const struct tcp_ack *a, bool dsack)
-{
-    struct undo *u = &default_state(tp)->undo;
-    if (loss_params(tp)->eifel && undo_by_timestamp(u, a)) {
-        loss_stats(tp)->eifel_spurious++;
-        return true;
-    }
-    if (dsack && loss_params(tp)->dsack_undo && undo_by_dsack(u, tp, a)) {
-        loss_stats(tp)->dsack_spurious++;
-        return true;
-    }
-    return only_probe_lost(tp, u, a);
 }
 
 /* Everything from una on goes again. */
@@ -347,22 +212,14 @@ static void go_back(struct tcb *tp, tcp_seq una, uint32_t cwnd)
     tp->snd_nxt = una;
 }
 
-/* Two new segments could leave after this ACK. */
-static bool new_data_ready(const struct tcb *tp, const struct tcp_ack *a)
-{
-    uint32_t sent = tp->snd_max - tp->snd_una;
-    return tp->snd.ready > sent && a->ack + a->wnd - tp->snd_max >= tp->maxseg &&
-           a->wnd > tp->snd_max - a->ack;
-}
-
 /* RFC 5682 §2.1, steps 2 and 3 */
 static void after_timeout(struct tcb *tp, const struct tcp_ack *a, bool duplicate)
 {
     struct default_state *d = default_state(tp);
     tcp_seq una = seq_max(a->ack, tp->snd_una);
-    bool second = d->frto == FRTO_NEW_SENT;
-    switch (
-        frto_acked(&d->frto, a->acked > 0, duplicate, seq_geq(a->ack, tp->recover), new_data_ready(tp, a))) {
+    bool second = d->shared.frto == FRTO_NEW_SENT;
+    switch (frto_acked(&d->shared.frto, a->acked > 0, duplicate, seq_geq(a->ack, tp->recover),
+                       stack_new_data_ready(tp, a))) {
     case FRTO_SEND_NEW:
         tp->cwnd = tp->snd_max - una + 2u * tp->maxseg;
         break;
@@ -378,18 +235,6 @@ static void after_timeout(struct tcb *tp, const struct tcp_ack *a, bool duplicat
     }
 }
 
-/* The window opened: probing is over, and what waits goes out. */
-static void window_opened(struct tcb *tp)
-{
-    if (!tcp_timer_armed(tp, TT_PERSIST))
-        return;
-    tcp_timer_stop(tp, TT_PERSIST);
-    TCP_LOG_EVENT(tp, BBR_LOG_PERSIST, .flex2 = tp->persist_shift, .flex8 = 0);
-    tp->persist_shift = 0;
-    tp->stalled_since = 0;
-    tcb_mark_due(tp);
-}
-
 /* Blocks of the ACK go into the scoreboard. Returns bytes delivered, by the cumulative ACK too. */
 static uint32_t digest_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t *newly_sacked, bool *dsack,
                             uint32_t *lost_again)
@@ -402,32 +247,6 @@ static uint32_t digest_sack(struct tcb *tp, const struct tcp_ack *a, uint32_t *n
     return a->acked + tp->recovery->sacked - before;
 }
 
-/* Bytes that the peer saw marked: AccECN counts segments, else ECE stands for all of the ACK. */
-static uint32_t marked_bytes(const struct tcb *tp, const struct tcp_ack *a)
-{
-    if (!a->ece)
-        return 0;
-    uint32_t told = a->marks * (uint32_t)tp->maxseg;
-    return (tp->ecn & TE_ACCURATE) && told < a->acked ? told : a->acked;
-}
-
-/* RFC 3168 §6.1.2, RFC 8257 §3.3 */
-static void digest_ecn(struct tcb *tp, const struct tcp_ack *a)
-{
-    if (tp->cc->feedback && (tp->ecn & TE_ON)) {
-        struct cc_ack c = {.ack = a->ack,
-                           .acked = a->acked,
-                           .marked = marked_bytes(tp, a),
-                           .flight = tcb_flight(tp),
-                           .now = a->now};
-        tp->cc->feedback(tp, &c);
-    }
-    if (ecn_congested(tp, a->ack, a->ece)) {
-        congestion(tp, CC_ECN, RTE_MIN(flight_of_turn(tp), tp->cwnd));
-        undo_forget(&default_state(tp)->undo);
-    }
-}
-
 static void default_ack(struct tcb *tp, const struct tcp_ack *a)
 {
     uint32_t newly_sacked = 0, delivered = a->acked, lost_again = 0;
@@ -436,14 +255,14 @@ static void default_ack(struct tcb *tp, const struct tcp_ack *a)
         delivered = digest_sack(tp, a, &newly_sacked, &dsack, &lost_again);
     bool duplicate = is_duplicate(tp, a, newly_sacked);
     if (tp->ecn)
-        digest_ecn(tp, a);
-    if (((tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY)) || dsack) && mistaken(tp, a, dsack))
+        stack_digest_ecn(tp, a);
+    if (((tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY)) || dsack) && stack_mistaken(tp, a, dsack))
         take_back(tp, a);
     if (a->acked > 0)
         new_data_acked(tp, a);
     if (tp->flags & TF_RECOVERY)
         in_recovery(tp, a, duplicate, delivered, lost_again);
-    else if (default_state(tp)->frto != FRTO_OFF)
+    else if (default_state(tp)->shared.frto != FRTO_OFF)
         after_timeout(tp, a, duplicate);
     else if (duplicate)
         on_duplicate(tp, delivered);
@@ -452,22 +271,10 @@ static void default_ack(struct tcb *tp, const struct tcp_ack *a)
     if (tp->recovery && tp->recovery->n == 0 && !(tp->flags & TF_RECOVERY))
         scoreboard_free(tp);
     if (a->wnd > 0)
-        window_opened(tp);
+        stack_window_opened(tp);
 }
 
 /* ---- what a timer means ---- */
-
-static void syn_timeout(struct tcb *tp, uint64_t now)
-{
-    if (!rto_timeout(tp, now))
-        return;
-    /* Some middleboxes drop SYNs with options they don't know. */
-    if (tp->state == TCPS_SYN_SENT && tp->rexmits == 3 && loss_params(tp)->rexmit_drop_options)
-        tp->flags &= ~(TF_REQ_SCALE | TF_REQ_TSTMP | TF_SACK_PERMIT);
-    loss_stats(tp)->syn_rexmits++;
-    rto_arm(tp, now);
-    tcp_output_syn(tp);
-}
 
 static void data_timeout(struct tcb *tp, uint64_t now)
 {
@@ -484,13 +291,13 @@ static void data_timeout(struct tcb *tp, uint64_t now)
     tp->flags |= TF_RTO_RECOVERY;
     scoreboard_free(tp); /* the peer may have reneged (RFC 2018 §8) */
     if (first) {
-        congestion(tp, CC_LOSS_RTO, flight);
-        undo_begin(&d->undo, tp);
+        stack_congestion(tp, CC_LOSS_RTO, flight);
+        undo_begin(&d->shared.undo, tp);
     }
     ecn_reduced(tp);
     tp->recover = tp->snd_max;
     tp->dupacks = 0;
-    d->frto = find_out ? FRTO_HEAD_SENT : FRTO_OFF;
+    d->shared.frto = find_out ? FRTO_HEAD_SENT : FRTO_OFF;
     d->rexmit_head = find_out;
     tp->cwnd = tp->maxseg;
     if (!find_out)
@@ -506,7 +313,7 @@ static void default_timer(struct tcb *tp, enum tcp_timer which, uint64_t now)
     else if (which == TT_STACK) /* the pacer's */
         tcb_mark_due(tp);
     else if (tp->state == TCPS_SYN_SENT || tp->state == TCPS_SYN_RECEIVED)
-        syn_timeout(tp, now);
+        stack_syn_timeout(tp, now);
     else if (tp->snd_una == tp->snd_max)
         tcb_mark_due(tp); /* nothing could be sent before, for lack of buffers or a route */
     else
@@ -537,7 +344,7 @@ const struct tcp_stack tcp_stack_default = {
     .fini = default_fini,
     .recovering = default_recovering,
     .handoff_ok = default_handoff_ok,
-    .established = default_established,
+    .established = stack_established,
     .ack = default_ack,
     .output = default_output,
     .sent = default_sent,

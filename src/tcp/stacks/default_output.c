@@ -118,74 +118,12 @@ static bool rescue(struct tcb *tp)
     return rescue_tail(tp);
 }
 
-/* RFC 5681 §4.1 */
-static void restart_after_idle(struct tcb *tp)
+/* What a pass owes beyond data. */
+static void end_of_pass(struct tcb *tp, enum stack_limit limit)
 {
-    if (tp->snd_una != tp->snd_max || !tp->last_snd || !loss_params(tp)->idle_restart)
-        return;
-    uint64_t idle = tp->e->now - tp->last_snd;
-    if (idle > tp->rto && idle > rto_current(tp) && tp->cwnd > tcp_cc_initial_window(tp)) {
-        tp->cc->event(tp, CC_IDLE, 0);
-        loss_stats(tp)->idle_restarts++;
-    }
-}
-
-/* The peer's window is closed, over data that was never sent or over what waits to be sent again: ask, but don't push. */
-static void probe_if_closed(struct tcb *tp)
-{
-    bool waiting = tp->snd_nxt == tp->snd_una && tp->snd.ready > 0;
-    if (!waiting || tcp_timer_armed(tp, TT_PERSIST))
-        return;
-    if (tp->snd_wnd == 0)
-        tcp_timer_stop(tp, TT_REXMT);
-    else if (tp->snd_una != tp->snd_max || tcp_output_new_len(tp, UINT32_MAX) == 0)
-        return; /* held back by Nagle or cork, not by the peer */
-    if (!tcp_timer_armed(tp, TT_REXMT))
-        persist_arm(tp, tp->e->now);
-}
-
-/* Everything there is has left, no FIN and no recovery is on. */
-static bool all_sent(const struct tcb *tp)
-{
-    return tp->snd_nxt == tp->snd_una + tp->snd.bytes && tp->snd_nxt == tp->snd_max &&
-           !(tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY | TF_FIN_QUEUED | TF_ACKNOW));
-}
-
-/* Why does data stay? Numbers of the black box's event JUSTRET. */
-enum why { WHY_WINDOW = 1, WHY_CWND, WHY_NOT_READY, WHY_BURST, WHY_HELD, WHY_PACED };
-
-static enum why why_not(const struct tcb *tp, uint32_t out, uint32_t next)
-{
-    if (tp->snd.ready <= out)
-        return WHY_NOT_READY;
-    if (out + next > tp->snd_wnd)
-        return WHY_WINDOW;
-    return tp->stack->pipe(tp) + next > tp->cwnd ? WHY_CWND : WHY_HELD;
-}
-
-static void log_why_not(struct tcb *tp, enum why limit)
-{
-    uint32_t out = tp->snd_nxt - tp->snd_una, waiting = out < tp->snd.bytes ? tp->snd.bytes - out : 0;
-    uint32_t next = RTE_MIN(waiting, (uint32_t)tp->maxseg);
-    if (waiting > 0)
-        TCP_LOG_EVENT(tp, BBR_LOG_JUSTRET, .flex2 = waiting, .flex4 = limit ? limit : why_not(tp, out, next));
-}
-
-/* What a pass owes beyond data. limit: what ended it, when that is known; 0: window, cwnd or data. */
-static void end_of_pass(struct tcb *tp, enum why limit)
-{
-    if (limit == WHY_BURST) {
-        loss_stats(tp)->burst_limited++;
-        tcb_mark_due(tp); /* others first */
-    }
     if (tcp_output_fin_due(tp))
         tcp_output_segment(tp, tp->snd_nxt, 0);
-    if (tcp_output_ack_due(tp))
-        tcp_output_ack(tp);
-    if (limit != WHY_PACED)
-        probe_if_closed(tp);
-    if (tcp_logging(tp))
-        log_why_not(tp, limit);
+    stack_end_of_pass(tp, limit, tp->snd_nxt == tp->snd_una && tp->snd.ready > 0);
 }
 
 /* At a rate: each burst at its time. */
@@ -199,24 +137,24 @@ static void paced_output(struct tcb *tp)
     }
     if (!open)
         pacer_wait(tp);
-    end_of_pass(tp, !open ? WHY_PACED : budget == 0 ? WHY_BURST : 0);
+    end_of_pass(tp, !open ? STACK_PACED : budget == 0 ? STACK_BURST : STACK_DONE);
 }
 
 void default_output(struct tcb *tp)
 {
     uint32_t budget = loss_params(tp)->output_burst_segs;
     if (tp->snd.ready > tp->snd_nxt - tp->snd_una)
-        restart_after_idle(tp);
+        stack_restart_after_idle(tp);
     if (__builtin_expect(tp->flags & TF_PACED, 0)) {
         paced_output(tp);
         return;
     }
     while (budget > 0 && (resend(tp) || send_new(tp) || rescue(tp))) {
-        if (all_sent(tp))
+        if (stack_all_sent(tp))
             return; /* and with it the ACK; the usual case */
         budget--;
     }
-    end_of_pass(tp, budget == 0 ? WHY_BURST : 0);
+    end_of_pass(tp, budget == 0 ? STACK_BURST : STACK_DONE);
 }
 
 /* More than one sample of a round is wanted (hystart.h), and a window is there to take them from. */
@@ -231,13 +169,13 @@ void default_sent(struct tcb *tp, const struct tcp_sent *s)
     rtt_sent(tp, s);
     if (s->rexmit) {
         rtt_ring_clear(&d->timed);
-        undo_sent(&d->undo, tp, s);
+        undo_sent(&d->shared.undo, tp, s);
     } else if (round_is_timed(tp)) {
         rtt_ring_sent(&d->timed, s);
     }
     if (tp->flags & (TF_RECOVERY | TF_PACED)) {
         if (tp->flags & TF_RECOVERY)
-            prr_sent(&d->prr, s->len);
+            prr_sent(&d->shared.prr, s->len);
         if (tp->flags & TF_PACED)
             pacer_sent(tp, s->len);
     }
