@@ -43,6 +43,16 @@ struct tcp_function_set {
     uint32_t pcbcnt;                                   /* get: connections of this engine that have it */
 };
 
+/*
+ * Options of the rack stack, FreeBSD's names and numbers: an int. EINVAL: the value, the length; ENOPROTOOPT: the connection has another
+ * stack, or the option is one of those that docs/rack.md lists as missing.
+ */
+#define TCP_RACK_REORD_THRESH 1061 /* reordering window: min_RTT >> this, 1 to 30 */
+#define TCP_RACK_REORD_FADE   1062 /* us after which reordering is forgotten; 0: never */
+#define TCP_RACK_TLP_THRESH   1063 /* a probe leaves after SRTT + SRTT / this, 1 to 255 */
+#define TCP_RACK_DO_DETECTION 1097 /* 0: SACK blocks of a hostile peer are heard all the same */
+#define TCP_RACK_DSACK_OPT    1141 /* bit 1: window before reordering was seen; bit 2: DSACK widens it */
+
 #define LEAT_TCPI_OPT_TIMESTAMPS 0x01
 #define LEAT_TCPI_OPT_SACK       0x02
 #define LEAT_TCPI_OPT_WSCALE     0x04

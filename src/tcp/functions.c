@@ -11,7 +11,7 @@
 #include "tcp/stats.h"
 #include "tcp/tcp.h"
 
-static const struct tcp_stack *const stacks[] = {&tcp_stack_default};
+static const struct tcp_stack *const stacks[] = {&tcp_stack_default, &tcp_stack_rack};
 _Static_assert(RTE_DIM(stacks) < TCP_STACKS_MAX, "a place for the count of each");
 
 /* FreeBSD's name for its first stack. */

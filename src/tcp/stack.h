@@ -74,7 +74,7 @@ struct tcp_stack {
     uint32_t (*pipe)(const struct tcb *tp);
 };
 
-extern const struct tcp_stack tcp_stack_default;
+extern const struct tcp_stack tcp_stack_default, tcp_stack_rack;
 /* By name or alias, functions.c. NULL: unknown. */
 const struct tcp_stack *tcp_stack_find(const char *name);
 /* Its number, for the black box; and back. NULL: none has it. */

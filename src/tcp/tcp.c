@@ -14,12 +14,14 @@
 #include "tcp/reassembly.h"
 #include "tcp/stats.h"
 #include "tcp/syncache.h"
+#include "tcp/stacks/rack.h"
 #include "tcp/tcp.h"
 
 static const struct ip_proto tcp_proto = {.input = tcp_input, .error = tcp_icmp_error};
 
 static void layer_free(struct tcp_layer *t)
 {
+    tcp_rack_destroy(t);
     fastopen_destroy(t);
     syncache_destroy(t);
     sysctl_unregister(t->e->sysctl, t);
@@ -47,6 +49,8 @@ static int layer_tables(struct tcp_layer *t)
     rc = tcp_stats_register(t);
     if (rc == 0)
         rc = tcp_loss_create(t);
+    if (rc == 0)
+        rc = tcp_rack_create(t);
     if (rc == 0)
         rc = hostcache_create(t);
     if (rc == 0)
@@ -104,6 +108,7 @@ void tcp_destroy(struct engine *e)
     pool_fini(&t->reass_segs);
     pool_fini(&t->send.extents);
     tcp_loss_destroy(t);
+    tcp_rack_destroy(t);
     tcp_ecn_destroy(t);
     layer_free(t);
 }

@@ -10,6 +10,7 @@
 #include "tcp/tcb.h"
 
 struct bb_layer;
+struct tcp_rack;
 TAILQ_HEAD(tcb_list, tcb);
 
 /* What the socket floor wants to hear. Called within the receive, wheel or due phase; must not call back into
@@ -58,6 +59,7 @@ struct tcp_layer {
     const struct tcp_cc *cc_default;
     struct tcp_stats *stats;
     struct hostcache *hostcache; /* hostcache.c: what earlier connections learned of their peers */
+    struct tcp_rack *rack;       /* settings, counters and memory of stacks/rack.h */
     struct tcp_loss loss;        /* settings, counters and memory of loss/ and cc/ */
     struct tcp_ecn ecn;          /* settings and counters of ECN */
     struct auth_layer *auth;     /* auth/keys.h */

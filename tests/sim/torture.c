@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Two-way transfers under everything that a wire can do, from one seed: every byte right or a clean error, nothing left over.
-//   torture [--seeds N] [--first S]
+//   torture [--seeds N] [--first S] [--stack NAME]
 // A failing seed is printed; running it again with PCAP=file in the environment writes what was on the wire.
 #include <errno.h>
 #include <signal.h>
@@ -34,6 +34,7 @@ static struct sim *sim;
 static struct side sides[2];
 static bool wrong, may_fail;
 static uint64_t seed;
+static const char *stack; /* of both hosts; NULL: as they are */
 
 static uint8_t byte_at(uint64_t pattern, uint64_t i)
 {
@@ -273,6 +274,12 @@ static bool run(void)
     if (seed % 2) /* joined segments, where a burst has any */
         for (int i = 0; i < 2; i++)
             sysctl_set_text(sim_engine(i ? b : a)->sysctl, "net.link.sw_lro", "1", why, sizeof(why));
+    for (int i = 0; stack && i < 2; i++)
+        if (sysctl_set_text(sim_engine(i ? b : a)->sysctl, "net.inet.tcp.functions_default", stack, why,
+                            sizeof(why)) < 0) {
+            fprintf(stderr, "%s\n", why);
+            exit(2);
+        }
     choose_wire(&r, sim_wire(l, a));
     choose_wire(&r, sim_wire(l, b));
     struct sim_wire *wa = sim_wire(l, a), *wb = sim_wire(l, b);
@@ -334,6 +341,8 @@ int main(int argc, char **argv)
             n = strtoull(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--first") == 0)
             first = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--stack") == 0)
+            stack = argv[i + 1];
     }
     signal(SIGPIPE, SIG_IGN);
     if (sim_eal_init(512) < 0)

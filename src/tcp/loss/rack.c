@@ -122,9 +122,9 @@ uint32_t rack_detect(struct rack *r, struct sendmap *m, const struct rack_option
     return lost;
 }
 
-void rack_timeout(struct rack *r, struct sendmap *m, uint64_t now)
+void rack_timeout(struct rack *r, struct sendmap *m, uint32_t mss, uint64_t now)
 {
-    sendmap_lose_first(m);
+    sendmap_lose_first(m, mss);
     while (m->oldest && m->oldest->xmit_ns + r->rtt + r->reo_wnd <= now)
         sendmap_lose(m, m->oldest);
 }

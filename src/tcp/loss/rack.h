@@ -60,7 +60,7 @@ void rack_recovered(struct rack *r);
 uint32_t rack_detect(struct rack *r, struct sendmap *m, const struct rack_options *o, bool in_recovery,
                      uint64_t srtt, uint64_t now, uint64_t *deadline);
 /* §6.3: the retransmission timer went off. */
-void rack_timeout(struct rack *r, struct sendmap *m, uint64_t now);
+void rack_timeout(struct rack *r, struct sendmap *m, uint32_t mss, uint64_t now);
 /* Marks of loss were taken back. */
 static inline void rack_reposition(struct rack *r, struct sendmap *m)
 {

@@ -541,13 +541,15 @@ uint32_t sendmap_lose(struct sendmap *m, struct sendmap_entry *e)
     return e->end - e->start;
 }
 
-void sendmap_lose_first(struct sendmap *m)
+void sendmap_lose_first(struct sendmap *m, uint32_t len)
 {
     struct sendmap_entry *e = m->first;
     if (!e || e->state != SENDMAP_FLYING)
         return;
-    if (e->mss > 1 && e->end - e->start > e->mss)
-        split(m, e, e->start + e->mss);
+    if (e->mss > 1)
+        len = e->mss;
+    if (e->end - e->start > len)
+        split(m, e, e->start + len);
     sendmap_lose(m, e);
 }
 

@@ -88,8 +88,8 @@ uint32_t sendmap_sack(struct sendmap *m, tcp_seq start, tcp_seq end, sendmap_del
 
 /* e (FLYING) is lost. Returns its bytes. */
 uint32_t sendmap_lose(struct sendmap *m, struct sendmap_entry *e);
-/* The first segment, if it is in flight, is lost. */
-void sendmap_lose_first(struct sendmap *m);
+/* The first segment, if it is in flight, is lost; len: its bytes, where the map does not know. */
+void sendmap_lose_first(struct sendmap *m, uint32_t len);
 /* Everything in flight in pieces of more than len bytes is lost. */
 void sendmap_lose_longer(struct sendmap *m, uint32_t len);
 /* What is lost is in flight again, as of when it was sent. before is to be set anew. */
