@@ -21,10 +21,14 @@ static uint16_t raw_sum(const void *data, uint32_t len)
 {
     const uint8_t *p = data;
     uint64_t sum = sum_words(&p, &len);
-    for (uint32_t n; len > 0; len -= n, p += n) {
-        uint32_t w = 0;
-        n = len < sizeof(w) ? len : sizeof(w);
-        memcpy(&w, p, n);
+    uint32_t w = 0;
+    for (; len >= sizeof(w); len -= sizeof(w), p += sizeof(w)) {
+        memcpy(&w, p, sizeof(w));
+        sum += w;
+    }
+    if (len > 0) {
+        w = 0;
+        memcpy(&w, p, len);
         sum += w;
     }
     sum = (sum >> 32) + (sum & UINT32_MAX);

@@ -37,40 +37,49 @@ uint32_t rng_below(struct rng *r, uint32_t bound)
     return (uint32_t)((rng_u64(r) >> 32) * bound >> 32);
 }
 
-static void sip_round(uint64_t v[4])
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline void sip_round(struct sip *v)
 {
-    v[0] += v[1];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
+    v->a += v->b;
+    v->b = rotl(v->b, 13) ^ v->a;
+    v->a = rotl(v->a, 32);
+    v->c += v->d;
+    v->d = rotl(v->d, 16) ^ v->c;
+    v->a += v->d;
+    v->d = rotl(v->d, 21) ^ v->a;
+    v->c += v->b;
+    v->b = rotl(v->b, 17) ^ v->c;
+    v->c = rotl(v->c, 32);
+}
+
+static inline void sip_word(struct sip *v, uint64_t word)
+{
+    v->d ^= word;
+    sip_round(v);
+    sip_round(v);
+    v->a ^= word;
 }
 
 uint64_t siphash24(const struct siphash_key *key, const void *data, uint32_t len)
 {
-    uint64_t v[4] = {key->k[0] ^ UINT64_C(0x736f6d6570736575), key->k[1] ^ UINT64_C(0x646f72616e646f6d),
-                     key->k[0] ^ UINT64_C(0x6c7967656e657261), key->k[1] ^ UINT64_C(0x7465646279746573)};
+    struct sip v = {key->k[0] ^ UINT64_C(0x736f6d6570736575), key->k[1] ^ UINT64_C(0x646f72616e646f6d),
+                    key->k[0] ^ UINT64_C(0x6c7967656e657261), key->k[1] ^ UINT64_C(0x7465646279746573)};
     const uint8_t *p = data;
-    uint64_t word = 0;
-    for (uint32_t left = len;; left -= 8, p += 8) {
-        word = 0;
-        memcpy(&word, p, left < 8 ? left : 8);
-        if (left < 8)
-            word |= (uint64_t)len << 56;
-        v[3] ^= word;
-        sip_round(v);
-        sip_round(v);
-        v[0] ^= word;
-        if (left < 8)
-            break;
+    uint64_t word;
+    uint32_t left = len;
+    for (; left >= 8; left -= 8, p += 8) {
+        memcpy(&word, p, 8);
+        sip_word(&v, word);
     }
-    v[2] ^= 0xff;
+    word = (uint64_t)len << 56;
+    for (uint32_t i = 0; i < left; i++)
+        word |= (uint64_t)p[i] << 8 * i;
+    sip_word(&v, word);
+    v.c ^= 0xff;
     for (int i = 0; i < 4; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+        sip_round(&v);
+    return v.a ^ v.b ^ v.c ^ v.d;
 }

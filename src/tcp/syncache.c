@@ -231,7 +231,8 @@ static struct syncookie_flow cookie_flow(const struct half_open *h)
 
 static void choose_iss(struct half_open *h, bool cookie)
 {
-    tcp_isn(h->e, &h->laddr, &h->faddr, h->lport, h->fport, &h->iss, &h->ts_offset);
+    if (!cookie || (h->flags & SCF_STAMPS)) /* of a cookie only the offset of the timestamps is needed */
+        tcp_isn(h->e, &h->laddr, &h->faddr, h->lport, h->fport, &h->iss, &h->ts_offset);
     if (!cookie)
         return;
     const struct tcp_params *p = &h->e->tcp->params;

@@ -35,15 +35,28 @@ static const struct siphash_key *key_of(struct syncookie_keys *k, uint64_t perio
     return &k->key[i];
 }
 
-static tcp_seq seal(const struct siphash_key *key, const struct syncookie_flow *flow, uint8_t bits)
+/* No padding: every byte is hashed. IPv4 takes half the time, which counts in a flood; that it is shorter tells the families apart. */
+static uint64_t hash_of(const struct siphash_key *key, const struct syncookie_flow *f, uint64_t bits)
 {
-    struct { /* no padding: every byte is hashed */
+    struct {
         struct ip_addr faddr, laddr;
         uint16_t fport, lport;
         uint32_t irs;
         uint64_t bits;
-    } message = {flow->faddr, flow->laddr, flow->fport, flow->lport, flow->irs, bits};
-    uint32_t hash = (uint32_t)siphash24(key, &message, sizeof(message));
+    } message = {f->faddr, f->laddr, f->fport, f->lport, f->irs, bits};
+    struct {
+        uint32_t faddr, laddr;
+        uint16_t fport, lport;
+        uint32_t irs;
+        uint64_t bits;
+    } message4 = {f->faddr.w[3], f->laddr.w[3], f->fport, f->lport, f->irs, bits};
+    return ip_addr_is_v4(&f->faddr) ? siphash24(key, &message4, sizeof(message4))
+                                    : siphash24(key, &message, sizeof(message));
+}
+
+static tcp_seq seal(const struct siphash_key *key, const struct syncookie_flow *flow, uint8_t bits)
+{
+    uint32_t hash = (uint32_t)hash_of(key, flow, bits);
     /* The bits differ from one connection to the next, so that what a host's cookies say cannot be seen at a glance. */
     return (hash & ~0xffu) | (bits ^ hash >> 24);
 }

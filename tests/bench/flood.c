@@ -14,7 +14,7 @@ static struct {
     struct rte_mempool *pool;
     uint32_t address;
     uint16_t port;
-    uint64_t per_second, sent, began, chance;
+    uint64_t per_second, forged, sent, began, chance;
 } flood;
 
 static uint64_t chance(void)
@@ -72,17 +72,18 @@ static struct rte_mbuf *forge(void)
     return m;
 }
 
-void flood_turn(uint64_t now)
+void flood_turn(uint64_t now, bool send)
 {
     struct rte_mbuf *burst[BURST];
     if (!flood.began)
         flood.began = now;
-    uint64_t due = (uint64_t)((double)(now - flood.began) * 1e-9 * (double)flood.per_second) - flood.sent;
+    uint64_t due = (uint64_t)((double)(now - flood.began) * 1e-9 * (double)flood.per_second) - flood.forged;
     uint16_t n = 0;
     while (n < BURST && n < due && (burst[n] = forge()) != NULL)
         n++;
-    uint16_t sent = n ? rte_eth_tx_burst(0, 0, burst, n) : 0;
-    flood.sent += n; /* what the port did not take was sent in vain */
+    flood.forged += n;
+    uint16_t sent = n && send ? rte_eth_tx_burst(0, 0, burst, n) : 0;
+    flood.sent += sent;
     while (sent < n)
         rte_pktmbuf_free(burst[sent++]);
 }

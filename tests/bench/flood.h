@@ -8,6 +8,6 @@
 
 /* To address and port (network order), per_second at a time. False: no memory. */
 bool flood_init(uint32_t address_be, uint16_t port_be, uint64_t per_second);
-/* Sends what is due at now (ns). */
-void flood_turn(uint64_t now);
-uint64_t flood_sent(void);
+/* Forges what is due at now (ns), and sends it or throws it away. */
+void flood_turn(uint64_t now, bool send);
+uint64_t flood_sent(void); /* as many as the port took */

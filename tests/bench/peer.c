@@ -2,7 +2,8 @@
 // One end of a benchmark in a process of its own; the same program over Leat and, with -DPEER_KERNEL, over the kernel's sockets.
 //   peer [leat options -- EAL options --] server PORT
 //   peer [leat options -- EAL options --] rr|crr|bulk ADDRESS PORT CONNS SECONDS
-//   peer [leat options -- EAL options --] synflood ADDRESS PORT CONNS SECONDS [SYNS]: bulk, without and with SYNS forged SYNs a second
+//   peer [leat options -- EAL options --] synflood ADDRESS PORT CONNS SECONDS [SYNS]: bulk, without and with SYNS forged SYNs a second by
+//   turns, SECONDS of each
 // The client prints one line: what it counted per second, and the unit.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,7 +41,6 @@ static int epfd, listener = -1;
 static struct sockaddr_in to;
 static bool client, reconnect, bulk;
 static uint64_t syns; /* forged, a second; 0: no flood */
-static double calm;   /* rate before the flood */
 static unsigned conns, seconds;
 static uint64_t done, t_begin, t_count, done_at_count;
 static struct conn *all;
@@ -157,6 +157,47 @@ static void client_conn(struct conn *c, uint32_t events)
         client_read(c);
 }
 
+#ifndef PEER_KERNEL
+static struct {
+    bool on, counts;              /* SYNs are sent; the change has settled */
+    unsigned turn;                /* two to warm up */
+    uint64_t end, began, done_at; /* of this part of a turn, ns; where its counting began */
+    uint64_t bytes[2], ns[2];     /* without and with the flood */
+} flood;
+
+/* Windows without and with the flood by turns, so that other work of the machine falls on both alike. SYNs are forged in both, and sent
+ * in one: what that costs this process is not what it costs the server. */
+static void flood_clock(void)
+{
+    uint64_t now = clock_ns();
+    flood_turn(now, flood.on);
+    if (now < flood.end)
+        return;
+    if (!flood.counts) {
+        flood.began = now;
+        flood.done_at = done;
+        flood.end = now + 250000000;
+    } else {
+        if (flood.turn >= 2) {
+            flood.bytes[flood.on] += done - flood.done_at;
+            flood.ns[flood.on] += now - flood.began;
+        }
+        flood.turn++;
+        flood.on = !flood.on;
+        flood.end = now + 100000000;
+    }
+    flood.counts = !flood.counts;
+    if (flood.turn < 2 + 8 * seconds)
+        return;
+    double calm = (double)flood.bytes[0] * 8 / (double)flood.ns[0],
+           under = (double)flood.bytes[1] * 8 / (double)flood.ns[1];
+    printf("%.3f Gbit/s, %.3f Gbit/s under the flood, %llu SYNs sent, %.4f share kept\n", calm, under,
+           (unsigned long long)flood_sent(), under / calm);
+    fflush(stdout);
+    stop = 1;
+}
+#endif
+
 /* One second to warm up, then `seconds` that count. */
 static void client_clock(void)
 {
@@ -168,14 +209,6 @@ static void client_clock(void)
     if (!t_count || now - t_count < (uint64_t)seconds * 1000000000)
         return;
     double rate = (double)(done - done_at_count) * 1e9 / (double)(now - t_count);
-    if (syns && calm == 0) {
-        calm = rate;
-        t_begin = now;
-        t_count = 0;
-        return;
-    }
-    if (syns)
-        printf("%.3f Gbit/s before, %.4f share kept\n", calm * 8 / 1e9, rate / calm);
     if (bulk)
         printf("%.3f Gbit/s\n", rate * 8 / 1e9);
     else
@@ -200,13 +233,11 @@ static int loop(void *arg)
         else
             server_conn(ev[i].data.ptr);
     }
-    if (client)
+    if (client && !syns)
         client_clock();
 #ifndef PEER_KERNEL
-    if (calm > 0)
-        flood_turn(clock_ns());
-#endif
-#ifndef PEER_KERNEL
+    if (client && syns)
+        flood_clock();
     if (stop)
         leat_stop();
 #endif
