@@ -21,7 +21,7 @@ LD_LIBRARY_PATH=$libdir ldd "$dir/tls-echo" | grep libleat-ssl
 echo "== C++ can include every header"
 for h in leat blackbox event ssl sysctl tcp tls; do echo "#include <leat/$h.h>"; done | g++ -Wall -Werror -fsyntax-only -x c++ -I"$prefix/include" -
 echo "== static, with the shared libraries of DPDK"
-gcc "$src/examples/minimal/minimal.c" -I"$prefix/include" "$libdir/libleat.a" $(pkg-config --libs libdpdk libcrypto inih liburing) $(sed -n "s/^Libs.private: //p" "$pc/leat.pc") -o "$dir/minimal_static"
+gcc "$src/examples/minimal/minimal.c" -I"$prefix/include" "$libdir/libleat.a" $(pkg-config --libs libdpdk libcrypto zlib inih liburing) $(sed -n "s/^Libs.private: //p" "$pc/leat.pc") -o "$dir/minimal_static"
 
 echo "== the simulator, by pkg-config: the same seed is the same world"
 sed -i "s,^prefix=.*,prefix=$prefix," "$pc/leat-sim.pc"

@@ -33,6 +33,7 @@ STAILQ_HEAD(bb_chunks, bb_chunk);
 
 struct bb_params { /* sysctl net.inet.tcp.bb.*, FreeBSD's names and defaults */
     uint32_t session_limit, global_limit, id_limit, id_tcpcb_limit, disable_all;
+    uint32_t id_events; /* Leat's: of all connections of a log ID; 0: no limit */
     uint32_t auto_mode;
     uint64_t auto_ratio;
     bool auto_all, verbose;
@@ -42,13 +43,15 @@ struct bb_params { /* sysctl net.inet.tcp.bb.*, FreeBSD's names and defaults */
     uint32_t dump_on; /* BB_DUMP_ON_* */
     uint32_t queue;   /* dumps on their way to the writer at most */
     uint64_t file_bytes;
-    uint32_t files;
+    uint32_t files, gzip; /* gzip: level, 0: plain */
     bool crash;
     char directory[192]; /* "": no files */
+    char hosts[192];     /* names of addresses; "": none */
     char writer[16];     /* thread, sync */
 };
 #define BB_DUMP_ON_RST     1
 #define BB_DUMP_ON_TIMEOUT 2
+#define BB_DUMP_ON_END     4 /* however it ends */
 
 struct bb_stats {
     uint64_t events;         /* recorded */
@@ -72,6 +75,7 @@ struct bb_log {
     bool user_mode;     /* set by an option: joining an ID does not change it */
     uint32_t count, limit;
     uint32_t serial;      /* of the next event */
+    uint32_t recorded, dumped; /* behind the last one that was recorded; that left in a dump */
     uint32_t incarnation; /* tells one connection from the next on the same addresses: names its file */
     struct bb_chunks chunks;
     struct bb_node *node; /* its place in a log ID's bucket */
@@ -86,7 +90,7 @@ struct bb_node {
     struct bb_bucket *bucket;
     struct bb_log *log; /* NULL: closed */
     struct bb_chunks chunks;
-    uint32_t count, incarnation;
+    uint32_t count, incarnation, serial, dumped;
     uint64_t expires;             /* ns */
     struct tcp_log_header header; /* its endpoints */
 };
@@ -95,7 +99,7 @@ struct bb_bucket {
     LIST_ENTRY(bb_bucket) link;
     char id[TCP_LOG_ID_LEN], tag[TCP_LOG_TAG_LEN];
     struct bb_nodes nodes;
-    uint32_t n_nodes;
+    uint32_t n_nodes, records; /* records: of all its nodes, and of their rings */
     int8_t mode; /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
 };
 LIST_HEAD(bb_buckets, bb_bucket);
@@ -115,7 +119,8 @@ struct bb_dump {
     struct tcp_log_header header;
     struct bb_chunks chunks;
     uint32_t count, incarnation;
-    bool last;                  /* the connection is over: its file can be closed */
+    uint32_t from, serial;      /* from where on events are missing that are not here; of the event that would come next */
+    bool last;                  /* the connection is over: what is missing at the end is marked, its file can be closed */
     struct bb_stream *follower; /* not NULL: no dump, but one who wants to hear of all dumps from now on */
 };
 STAILQ_HEAD(bb_dumps, bb_dump);
@@ -134,6 +139,7 @@ struct bb_writer_ops;
 struct bb_layer {
     struct bb_env env;
     struct sysctl_tree *sysctl;
+    char program[64]; /* for the sections' comment */
     struct bb_params params;
     struct bb_stats stats;
     struct pool logs_pool, chunks, payloads, nodes_pool, dumps;
@@ -182,6 +188,8 @@ uint32_t bb_read(struct bb_layer *l, struct bb_log *log, void *buf, uint32_t siz
 uint32_t bb_readable(const struct bb_log *log);
 /* The connection is over, and described for the last time: dumps, or leaves the records with its ID, or frees them. */
 void bb_close(struct bb_layer *l, struct bb_log *log, uint64_t now);
+/* n records came to the ring, or (negative) left it. */
+void bb_count(struct bb_log *log, int64_t n);
 /* Frees the records of a chain. */
 void bb_free_chunks(struct bb_layer *l, struct bb_chunks *chunks, uint32_t count);
 

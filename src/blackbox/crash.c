@@ -63,6 +63,7 @@ void bb_crash_write(struct bb_layer *l)
         l->env.describe(log->owner, &h);
         const struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
         bb_encoder_init(&en, &h, l->env.stack_name, c ? c->r[c->first].b.tlb_sn : 0);
+        en.program = l->program;
         write_chunks(fd, &en, &log->chunks);
     }
     TAILQ_FOREACH (n, &l->expiry, expiry) {
@@ -71,6 +72,7 @@ void bb_crash_write(struct bb_layer *l)
         bb_header(l, &h, n->bucket, "crash", n->count);
         const struct bb_chunk *c = STAILQ_FIRST(&n->chunks);
         bb_encoder_init(&en, &h, l->env.stack_name, c ? c->r[c->first].b.tlb_sn : 0);
+        en.program = l->program;
         write_chunks(fd, &en, &n->chunks);
     }
     close(fd);

@@ -82,7 +82,8 @@ static void unwanted(struct bb_layer *l, struct bb_chunks *chunks, uint32_t coun
 int bb_dump(struct bb_layer *l, struct bb_log *log, const char *reason, bool last)
 {
     int err = 0;
-    if (log->count == 0)
+    bool gap = log->recorded != log->serial;
+    if (log->count == 0 && !(last && gap))
         return 0;
     if (!wanted(l)) {
         unwanted(l, &log->chunks, log->count);
@@ -95,11 +96,16 @@ int bb_dump(struct bb_layer *l, struct bb_log *log, const char *reason, bool las
         bb_header(l, &d->header, log->node ? log->node->bucket : NULL, reason, log->count);
         l->env.describe(log->owner, &d->header);
         d->incarnation = log->incarnation;
+        d->from = log->dumped;
+        d->serial = log->serial;
         d->last = last;
         err = send_off(l, &log->chunks, log->count, d);
     }
-    if (!err)
-        log->count = 0;
+    if (!err) {
+        bb_count(log, -(int64_t)log->count);
+        log->dumped = last ? log->serial : log->recorded;
+        log->recorded = log->dumped;
+    }
     return err;
 }
 
@@ -117,11 +123,15 @@ int bb_dump_node(struct bb_layer *l, struct bb_node *n, const char *reason)
         d->header = n->header;
         bb_header(l, &d->header, n->bucket, reason, n->count);
         d->incarnation = n->incarnation;
+        d->from = n->dumped;
+        d->serial = n->serial;
         d->last = true;
         err = send_off(l, &n->chunks, n->count, d);
     }
-    if (!err)
+    if (!err) {
+        n->bucket->records -= n->count;
         n->count = 0;
+    }
     return err;
 }
 

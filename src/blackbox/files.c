@@ -12,13 +12,16 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <zlib.h>
 #include "base/alloc.h"
+#include "blackbox/names.h"
 #include "blackbox/pcapng.h"
 #include "blackbox/stream.h"
 
 #define OPEN_FILES 64           /* descriptors of connections that go on */
 #define SERIES_MAX 4096         /* connections that go on; one that is forgotten begins a new file */
 #define BUFFER     (256 * 1024) /* bytes written at a time */
+#define PACKED     (32 * 1024)
 #define FOLLOWERS  8
 #define NAME_LEN   192
 
@@ -41,6 +44,8 @@ TAILQ_HEAD(made_list, made);
 struct bb_files {
     struct bb_written *written;
     const char *(*stack_name)(uint8_t stackid);
+    const char *program;
+    struct bb_names *names;
     char directory[192];
     uint64_t file_bytes;
     uint32_t engine, max_files, n_made, n_open, n_series;
@@ -48,6 +53,8 @@ struct bb_files {
     struct made_list made;
     struct bb_stream *followers[FOLLOWERS];
     uint32_t n_followers;
+    uint32_t gzip; /* level; 0: plain */
+    z_stream z;
     size_t n; /* bytes in buffer */
     uint8_t buffer[BUFFER];
 };
@@ -74,15 +81,15 @@ static void file_name(const struct bb_files *f, const struct bb_dump *d, struct 
     plain(id, sizeof(id), h->tlh_id);
     bool v4 = h->tlh_af == 2;
     inet_ntop(v4 ? AF_INET : AF_INET6, h->tlh_ie.ie_faddr + (v4 ? 12 : 0), peer, sizeof(peer));
-    snprintf(s->name, sizeof(s->name), "%s_%u_%s_%u.e%u-%u.%u.pcapng", id, ntohs(h->tlh_ie.ie_lport), peer,
-             ntohs(h->tlh_ie.ie_fport), f->engine, s->incarnation, s->part);
+    snprintf(s->name, sizeof(s->name), "%s_%u_%s_%u.e%u-%u.%u.pcapng%s", id, ntohs(h->tlh_ie.ie_lport), peer,
+             ntohs(h->tlh_ie.ie_fport), f->engine, s->incarnation, s->part, f->gzip ? ".gz" : "");
 }
 
 static int open_in_directory(const struct bb_files *f, const char *name, int flags)
 {
     char path[sizeof(f->directory) + NAME_LEN + 1];
     snprintf(path, sizeof(path), "%s/%s", f->directory, name);
-    return open(path, flags | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return open(path, flags | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 static void remove_oldest(struct bb_files *f)
@@ -160,7 +167,7 @@ static bool series_ready(struct bb_files *f, const struct bb_dump *d, struct ser
     if (f->n_open >= OPEN_FILES)
         close_one(f);
     if (!fresh)
-        s->fd = open_in_directory(f, s->name, O_APPEND);
+        s->fd = open_in_directory(f, s->name, 0);
     if ((fresh || s->fd < 0) && !series_begin(f, d, s))
         return false;
     f->n_open++;
@@ -178,6 +185,7 @@ static struct series *series_of(struct bb_files *f, const struct bb_dump *d)
         if (!s)
             return NULL;
         s->incarnation = d->incarnation;
+        s->next_serial = d->from;
         s->fd = -1;
         if (++f->n_series > SERIES_MAX)
             series_forget(f, TAILQ_FIRST(&f->open));
@@ -194,6 +202,7 @@ struct sink {
     int fd;
     bool stream; /* a socket, whose reader may be gone */
     bool failed;
+    z_stream *z; /* NULL: plain */
     uint64_t bytes;
 };
 
@@ -211,12 +220,43 @@ static bool write_whole(const struct sink *to, const uint8_t *p, size_t n)
     return true;
 }
 
+static void out(struct sink *to, const uint8_t *p, size_t n)
+{
+    if (!to->failed && !write_whole(to, p, n))
+        to->failed = true;
+    to->bytes += n;
+}
+
+static void pack(struct sink *to, uint8_t *p, size_t n, int how)
+{
+    uint8_t packed[PACKED];
+    to->z->next_in = p;
+    to->z->avail_in = (uInt)n;
+    do {
+        to->z->next_out = packed;
+        to->z->avail_out = sizeof(packed);
+        deflate(to->z, how);
+        out(to, packed, sizeof(packed) - to->z->avail_out);
+    } while (to->z->avail_out == 0);
+}
+
 static void flush(struct bb_files *f, struct sink *to)
 {
-    if (!to->failed && !write_whole(to, f->buffer, f->n))
-        to->failed = true;
-    to->bytes += f->n;
+    if (to->z)
+        pack(to, f->buffer, f->n, Z_NO_FLUSH);
+    else
+        out(to, f->buffer, f->n);
     f->n = 0;
+}
+
+static void encoder(const struct bb_files *f, const struct bb_dump *d, uint32_t serial, struct bb_encoder *en)
+{
+    bb_encoder_init(en, &d->header, f->stack_name, serial);
+    en->program = f->program;
+    en->local_name = bb_names_find(f->names, d->header.tlh_ie.ie_laddr);
+    if (!en->local_name)
+        en->local_name = bb_names_host(f->names);
+    en->peer_name = bb_names_find(f->names, d->header.tlh_ie.ie_faddr);
 }
 
 static void write_records(struct bb_files *f, const struct bb_dump *d, struct bb_encoder *en, struct sink *to)
@@ -229,9 +269,21 @@ static void write_records(struct bb_files *f, const struct bb_dump *d, struct bb
             f->n += bb_encode(en, &c->r[i], f->buffer + f->n);
         }
     }
+    if (f->n + BB_ENCODED_MAX > BUFFER)
+        flush(f, to);
+    if (d->last)
+        f->n += bb_encode_end(en, d->serial, f->buffer + f->n);
     flush(f, to);
 }
 
+/* What was written of a dump goes again, so that the next one can be read; else a new file is begun. */
+static void take_back(struct series *s)
+{
+    if (ftruncate(s->fd, (off_t)s->bytes) < 0)
+        s->name[0] = '\0';
+}
+
+/* A member of gzip for each dump (RFC 1952 §2.2): whole as soon as it is written, and files go on where they ended. */
 static void to_file(struct bb_files *f, const struct bb_dump *d)
 {
     struct series *s = series_of(f, d);
@@ -240,14 +292,19 @@ static void to_file(struct bb_files *f, const struct bb_dump *d)
         return;
     }
     struct bb_encoder en;
-    struct sink to = {.fd = s->fd};
-    bb_encoder_init(&en, &d->header, f->stack_name, s->next_serial);
+    struct sink to = {.fd = s->fd, .z = f->gzip ? &f->z : NULL};
+    encoder(f, d, s->next_serial, &en);
+    if (to.z)
+        deflateReset(to.z);
     write_records(f, d, &en, &to);
-    s->bytes += to.bytes;
-    s->next_serial = en.next_serial;
+    if (to.z)
+        pack(&to, NULL, 0, Z_FINISH);
     if (to.failed) {
+        take_back(s);
         f->written->errors += d->count;
     } else {
+        s->bytes += to.bytes;
+        s->next_serial = en.next_serial;
         f->written->records += d->count;
         f->written->bytes += to.bytes;
     }
@@ -267,10 +324,9 @@ static void unfollow(struct bb_files *f, uint32_t i)
 static void to_follower(struct bb_files *f, const struct bb_dump *d, uint32_t i)
 {
     struct bb_stream *s = f->followers[i];
-    const struct bb_chunk *c = STAILQ_FIRST(&d->chunks);
     struct bb_encoder en;
     struct sink to = {.fd = s->fd, .stream = true};
-    bb_encoder_init(&en, &d->header, f->stack_name, c ? c->r[c->first].b.tlb_sn : 0);
+    encoder(f, d, d->from, &en);
     pthread_mutex_lock(&s->lock);
     to.failed = s->gone;
     write_records(f, d, &en, &to);
@@ -338,12 +394,14 @@ static void look_around(struct bb_files *f)
 {
     struct found *found = NULL;
     size_t n = 0, room = 0;
-    char pattern[32];
-    snprintf(pattern, sizeof(pattern), "*.e%u-*.pcapng", f->engine);
+    char pattern[2][32];
+    snprintf(pattern[0], sizeof(pattern[0]), "*.e%u-*.pcapng", f->engine);
+    snprintf(pattern[1], sizeof(pattern[1]), "*.e%u-*.pcapng.gz", f->engine);
     DIR *dir = opendir(f->directory);
     for (struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
         struct stat st;
-        if (fnmatch(pattern, e->d_name, 0) != 0 || strlen(e->d_name) >= NAME_LEN ||
+        bool ours = fnmatch(pattern[0], e->d_name, 0) == 0 || fnmatch(pattern[1], e->d_name, 0) == 0;
+        if (!ours || strlen(e->d_name) >= NAME_LEN ||
             fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         if (n == room) {
@@ -364,19 +422,44 @@ static void look_around(struct bb_files *f)
     free(found);
 }
 
+static void *zalloc(void *arg, uInt n, uInt size)
+{
+    return mem_alloc((size_t)n * size);
+}
+static void zfree(void *arg, void *p)
+{
+    mem_free(p);
+}
+
+static bool gzip_ready(struct bb_files *f, uint32_t level)
+{
+    f->z.zalloc = zalloc;
+    f->z.zfree = zfree;
+    const int gzip = 15 + 16; /* window bits, and the format */
+    if (level && deflateInit2(&f->z, (int)level, Z_DEFLATED, gzip, 8, Z_DEFAULT_STRATEGY) == Z_OK)
+        f->gzip = level;
+    return f->gzip == level;
+}
+
 struct bb_files *bb_files_new(const struct bb_layer *l, struct bb_written *written)
 {
     struct bb_files *f = mem_alloc(sizeof(*f));
     if (!f)
         return NULL;
+    TAILQ_INIT(&f->open);
+    TAILQ_INIT(&f->made);
+    f->names = bb_names_new(l->params.hosts);
+    if (!f->names || !gzip_ready(f, l->params.gzip)) {
+        bb_files_free(f);
+        return NULL;
+    }
+    f->program = l->program;
     f->written = written;
     f->stack_name = l->env.stack_name;
     memcpy(f->directory, l->params.directory, sizeof(f->directory));
     f->file_bytes = l->params.file_bytes;
     f->max_files = l->params.files;
     f->engine = l->env.engine;
-    TAILQ_INIT(&f->open);
-    TAILQ_INIT(&f->made);
     if (f->directory[0])
         look_around(f);
     return f;
@@ -394,5 +477,9 @@ void bb_files_free(struct bb_files *f)
     }
     while (f->n_followers > 0)
         unfollow(f, 0);
+    if (f->names)
+        bb_names_free(f->names);
+    if (f->gzip)
+        deflateEnd(&f->z);
     mem_free(f);
 }

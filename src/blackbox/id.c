@@ -59,6 +59,7 @@ static void node_free(struct bb_layer *l, struct bb_node *n)
     struct bb_bucket *b = n->bucket;
     TAILQ_REMOVE(&b->nodes, n, link);
     b->n_nodes--;
+    b->records -= n->count;
     bb_free_chunks(l, &n->chunks, n->count);
     pool_put(&l->nodes_pool, n);
     if (b->n_nodes == 0)
@@ -82,8 +83,10 @@ static struct bb_node *node_new(struct bb_layer *l, struct bb_bucket *b, struct 
 
 void bb_leave_id(struct bb_layer *l, struct bb_log *log)
 {
-    if (log->node)
-        node_free(l, log->node);
+    if (!log->node)
+        return;
+    log->node->bucket->records -= log->count;
+    node_free(l, log->node);
     log->node = NULL;
 }
 
@@ -118,6 +121,7 @@ int bb_set_id(struct bb_layer *l, struct bb_log *log, const char *id)
     }
     bb_leave_id(l, log);
     log->node = n;
+    b->records += log->count;
     adopt(log, b);
     return 0;
 }
@@ -145,6 +149,8 @@ bool bb_leave_records(struct bb_layer *l, struct bb_log *log, uint64_t now)
     STAILQ_CONCAT(&n->chunks, &log->chunks);
     n->count = log->count;
     n->incarnation = log->incarnation;
+    n->serial = log->serial;
+    n->dumped = log->dumped;
     log->count = 0;
     l->env.describe(log->owner, &n->header);
     n->expires = now + BB_ID_EXPIRY_NS;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/alloc.h"
 #include "blackbox/blackbox.h"
 #include "blackbox/select.h"
@@ -56,10 +57,12 @@ static const struct sysctl_oid oids[] = {
          "Mode of connections that pass it"),
     UINT("tp.count", tp_count, 0, 0, INT32_MAX, "connections",
          "How many connections a trace point still switches on"),
+    UINT("id_events", id_events, 0, 0, INT32_MAX, "events",
+         "Events of all connections of a log ID: beyond, their rings are full; 0: no limit"),
     UINT("payload", payload, 0, 0, BB_PAYLOAD_MAX, "bytes",
          "First bytes of each segment's data that are kept; FreeBSD keeps none"),
-    UINT("dump_on", dump_on, 0, 0, 3, "",
-         "A connection is dumped when it ends by: 1 a reset, 2 a timeout, 3 either"),
+    UINT("dump_on", dump_on, 0, 0, 7, "",
+         "A connection is dumped when it ends by: 1 a reset, 2 a timeout, 3 either, 4 however it ends"),
     UINT("queue", queue, 1024, 1, 65536, "dumps", "Dumps on their way to the writer"),
     {.name = BB("directory"),
      .desc = "Where dumps become files; empty: nowhere",
@@ -73,6 +76,16 @@ static const struct sysctl_oid oids[] = {
                    INT64_MAX, "bytes", "A connection's file is continued in a new one from this size"),
     SYSCTL_OID_UINT(BB("files"), struct bb_layer, params.files, SYSCTL_TUN, 1024, 2, 1 << 20, "files",
                     "Files of an engine; the oldest are removed"),
+    SYSCTL_OID_UINT(BB("gzip"), struct bb_layer, params.gzip, SYSCTL_TUN, 0, 0, 9, "",
+                    "Files are packed by gzip at this level, from 1 (fast) to 9; 0: they are not"),
+    {.name = BB("hosts"),
+     .desc = "hosts(5) file with the names of addresses that dumps carry; empty: none",
+     .unit = "",
+     .type = SYSCTL_STRING,
+     .flags = SYSCTL_TUN,
+     .offset = offsetof(struct bb_layer, params.hosts),
+     .size = sizeof(((struct bb_layer *)0)->params.hosts),
+     .def_text = "/etc/hosts"},
     SYSCTL_OID_BOOL(BB("crash"), struct bb_layer, params.crash, SYSCTL_TUN, 1,
                     "A process that dies of a signal writes all rings to the directory first"),
     {.name = BB("writer"),
@@ -122,6 +135,7 @@ int bb_create(const struct bb_env *env, struct sysctl_tree *tree, struct bb_laye
     }
     l->env = *env;
     l->sysctl = tree;
+    snprintf(l->program, sizeof(l->program), "%.40s, process %d", program_invocation_short_name, getpid());
     TAILQ_INIT(&l->logs);
     TAILQ_INIT(&l->expiry);
     LIST_INIT(&l->buckets);
@@ -174,25 +188,29 @@ struct bb_log *bb_open_auto(struct bb_layer *l, void *owner)
     return log;
 }
 
+/* With what reason a ring dumps itself. NULL: it does not. */
+static const char *own_reason(int8_t mode)
+{
+    switch (mode) {
+    case TCP_LOG_STATE_HEAD_AUTO:
+        return "auto-dumped from head";
+    case TCP_LOG_STATE_CONTINUAL:
+        return "auto-dumped from continual";
+    case TCP_LOG_STATE_TAIL_AUTO:
+        return "auto-dumped from tail";
+    case TCP_LOG_VIA_BBPOINTS:
+        return "auto-dumped from bbpoints";
+    default:
+        return NULL;
+    }
+}
+
 void bb_close(struct bb_layer *l, struct bb_log *log, uint64_t now)
 {
-    switch (log->mode) {
-    case TCP_LOG_STATE_HEAD_AUTO:
-        bb_dump(l, log, "auto-dumped from head", true);
-        break;
-    case TCP_LOG_STATE_CONTINUAL:
-        bb_dump(l, log, "auto-dumped from continual", true);
-        break;
-    case TCP_LOG_STATE_TAIL_AUTO:
-        bb_dump(l, log, "auto-dumped from tail", true);
-        break;
-    case TCP_LOG_VIA_BBPOINTS:
-        bb_dump(l, log, "auto-dumped from bbpoints", true);
-        break;
-    default:
-        break;
-    }
-    bb_leave_records(l, log, now);
+    const char *reason = own_reason(log->mode);
+    bool refused = reason && bb_dump(l, log, reason, true) < 0;
+    if (!bb_leave_records(l, log, now) && refused)
+        l->stats.lost += log->count;
     bb_free_chunks(l, &log->chunks, log->count);
     TAILQ_REMOVE(&l->logs, log, link);
     pool_put(&l->logs_pool, log);

@@ -2,11 +2,13 @@
 #include "blackbox/pcapng.h"
 #include <string.h>
 #include <netinet/in.h>
+#include "blackbox/version.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "sections are little-endian, and records go out as they are");
 
-enum { SECTION_HEADER = 0x0a0d0d0a, INTERFACE = 1, ENHANCED_PACKET = 6 };
+enum { SECTION_HEADER = 0x0a0d0d0a, INTERFACE = 1, NAME_RESOLUTION = 4, ENHANCED_PACKET = 6 };
+enum { NRB_END = 0, NRB_IPV4 = 1, NRB_IPV6 = 2 };
 enum {
     OPT_END = 0,
     OPT_COMMENT = 1,
@@ -95,6 +97,31 @@ static void interface(struct writer *w)
     block_end(w, b);
 }
 
+static void name(struct writer *w, const struct bb_encoder *en, const uint8_t addr[16], const char *name)
+{
+    bool v4 = en->h->tlh_af == FAMILY_IPV4;
+    size_t len = v4 ? 4 : 16, n = name ? strnlen(name, 200) : 0;
+    if (n == 0)
+        return;
+    put16(w, v4 ? NRB_IPV4 : NRB_IPV6);
+    put16(w, (uint16_t)(len + n + 1));
+    put(w, addr + 16 - len, len);
+    put(w, name, n);
+    *w->at++ = '\0';
+    pad4(w, n + 1);
+}
+
+static void names(struct writer *w, const struct bb_encoder *en)
+{
+    if (!en->local_name && !en->peer_name)
+        return;
+    uint8_t *b = block_begin(w, NAME_RESOLUTION);
+    name(w, en, en->h->tlh_ie.ie_laddr, en->local_name);
+    name(w, en, en->h->tlh_ie.ie_faddr, en->peer_name);
+    put32(w, NRB_END);
+    block_end(w, b);
+}
+
 static void section(struct writer *w, const struct bb_encoder *en, const struct bb_record *r)
 {
     const uint32_t version = TCP_LOG_BUF_VER;
@@ -115,12 +142,13 @@ static void section(struct writer *w, const struct bb_encoder *en, const struct 
         memcpy(name + 1, stack, n);
         option_custom(w, BB_OPT_STACKNAME, name, 1 + n);
     }
-    option_text(w, OPT_SHB_USERAPPL, "leat");
+    option_text(w, OPT_SHB_USERAPPL, "leat " LEAT_VERSION);
     if (en->program)
         option_text(w, OPT_COMMENT, en->program);
     option_end(w);
     block_end(w, b);
     interface(w);
+    names(w, en);
 }
 
 static void skip(struct writer *w, uint32_t n)
@@ -260,5 +288,18 @@ size_t bb_encode(struct bb_encoder *en, const struct bb_record *r, uint8_t out[B
         packet(&w, en, r);
     else
         event(&w, r);
+    return (size_t)(w.at - out);
+}
+
+size_t bb_encode_end(struct bb_encoder *en, uint32_t serial, uint8_t out[BB_ENCODED_MAX])
+{
+    static const struct bb_record none = {.b = {.tlb_stackid = UINT8_MAX}};
+    struct writer w = {out};
+    if (serial == en->next_serial)
+        return 0;
+    if (en->stackid < 0)
+        section(&w, en, &none);
+    skip(&w, serial - en->next_serial);
+    en->next_serial = serial;
     return (size_t)(w.at - out);
 }

@@ -20,13 +20,14 @@ enum bb_option {
 };
 #define BB_TCPINFO_LEN 268u /* of struct tcp_log_buffer: all before the TCP header */
 #define BB_SNAPLEN     (4u + 40u + 60u + BB_PAYLOAD_MAX)
-#define BB_ENCODED_MAX 2048u /* what bb_encode() writes at most */
+#define BB_ENCODED_MAX 3072u /* what bb_encode() writes at most */
 
 /* One connection's blocks, one after the other. */
 struct bb_encoder {
     const struct tcp_log_header *h;
     const char *(*stack_name)(uint8_t stackid);
     const char *program;  /* for the section's comment; may be NULL */
+    const char *local_name, *peer_name; /* of the addresses; NULL: not known */
     int stackid;          /* of the section that is open; -1: none */
     uint32_t next_serial; /* a gap before the next record becomes a SKIP block */
 };
@@ -37,3 +38,6 @@ static inline void bb_encoder_init(struct bb_encoder *en, const struct tcp_log_h
 }
 /* Writes r's block, before it what it needs: a section (the first record, or another stack), a SKIP. Returns the bytes. */
 size_t bb_encode(struct bb_encoder *en, const struct bb_record *r, uint8_t out[BB_ENCODED_MAX]);
+/* The connection is over, serial would have been its next event's: what is missing before it becomes a SKIP block. Returns the bytes, 0 when
+ * nothing is missing. */
+size_t bb_encode_end(struct bb_encoder *en, uint32_t serial, uint8_t out[BB_ENCODED_MAX]);

@@ -33,10 +33,17 @@ void bb_free_chunks(struct bb_layer *l, struct bb_chunks *chunks, uint32_t count
     l->records -= count;
 }
 
+void bb_count(struct bb_log *log, int64_t n)
+{
+    log->count = (uint32_t)(log->count + n);
+    if (log->node)
+        log->node->bucket->records = (uint32_t)(log->node->bucket->records + n);
+}
+
 static void clear(struct bb_layer *l, struct bb_log *log)
 {
     bb_free_chunks(l, &log->chunks, log->count);
-    log->count = 0;
+    bb_count(log, -(int64_t)log->count);
 }
 
 /* The oldest record goes, and its chunk when it was the last in it. */
@@ -44,7 +51,7 @@ static void drop_oldest(struct bb_layer *l, struct bb_log *log)
 {
     struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
     payload_free(l, &c->r[c->first++]);
-    log->count--;
+    bb_count(log, -1);
     l->records--;
     if (c->first == c->end) {
         STAILQ_REMOVE_HEAD(&log->chunks, link);
@@ -61,7 +68,7 @@ static bool recycle_chunk(struct bb_layer *l, struct bb_log *log)
     for (uint16_t i = c->first; i < c->end; i++)
         payload_free(l, &c->r[i]);
     l->stats.lost += (uint64_t)(c->end - c->first);
-    log->count -= (uint32_t)(c->end - c->first);
+    bb_count(log, c->first - (int64_t)c->end);
     l->records -= (uint32_t)(c->end - c->first);
     c->first = c->end = 0;
     STAILQ_REMOVE_HEAD(&log->chunks, link);
@@ -121,6 +128,13 @@ static struct bb_chunk *chunk_with_room(struct bb_layer *l, struct bb_log *log)
     return recycle_chunk(l, log) ? STAILQ_LAST(&log->chunks, bb_chunk, link) : NULL;
 }
 
+/* By its own limit, or by its log ID's. */
+static bool full(const struct bb_layer *l, const struct bb_log *log)
+{
+    return log->count >= log->limit ||
+           (log->node && l->params.id_events && log->node->bucket->records >= l->params.id_events);
+}
+
 static void stamp(struct bb_layer *l, struct bb_record *r, uint64_t now)
 {
     memset(r, 0, sizeof(*r));
@@ -141,14 +155,15 @@ struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event,
         log->mode = TCP_LOG_STATE_OFF;
         return NULL;
     }
-    bool room = log->limit > 0 && (log->count < log->limit || make_room(l, log));
+    bool room = log->limit > 0 && (!full(l, log) || make_room(l, log));
     struct bb_chunk *c = room ? chunk_with_room(l, log) : NULL;
     if (!c) {
         l->stats.lost++;
         return NULL;
     }
     struct bb_record *r = &c->r[c->end++];
-    log->count++;
+    log->recorded = serial + 1;
+    bb_count(log, 1);
     l->records++;
     l->stats.events++;
     stamp(l, r, now);

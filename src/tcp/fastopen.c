@@ -5,6 +5,7 @@
 #include <string.h>
 #include <rte_jhash.h>
 #include "base/alloc.h"
+#include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 
@@ -200,6 +201,8 @@ bool fastopen_take(struct tcb *listener, struct tcb *tp, struct tcp_segment *s,
     tp->stack->established(tp); /* cwnd: the answer may leave before the handshake is over */
     stats(tp)->passive_open++;
     count_repetition(tp);
+    if (tcp_logging(tp))
+        tcp_log_in(tp, s);
     deliver(tp, s);
     tcb_mark_due(tp);
     return true;

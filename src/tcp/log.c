@@ -18,7 +18,8 @@ static const struct flag_name {
     {TF_NOOPT, 1u << 3},       {TF_SENTFIN, 1u << 4},     {TF_REQ_SCALE, 1u << 5},
     {TF_RCVD_SCALE, 1u << 6},  {TF_REQ_TSTMP, 1u << 7},   {TF_RCVD_TSTMP, 1u << 8},
     {TF_SACK_PERMIT, 1u << 9}, {TF_FIN_QUEUED, 1u << 11}, {TF_NOPUSH, 1u << 12},
-    {TF_MORETOCOME, 1u << 16}, {TF_RECOVERY, 1u << 20},   {TF_RTO_RECOVERY, 1u << 29},
+    {TF_MORETOCOME, 1u << 16}, {TF_RXWIN0SENT, 1u << 19}, {TF_RECOVERY, 1u << 20},
+    {TF_AUTH, 1u << 22},       {TF_RTO_RECOVERY, 1u << 29}, {TF_FASTOPEN, 1u << 31},
 };
 
 static uint32_t freebsd_flags(uint32_t flags)
@@ -39,6 +40,8 @@ static uint32_t freebsd_flags2(const struct tcb *tp)
         out |= 1u << 7;
     if (tp->ecn & TE_ACCURATE)
         out |= 1u << 8;
+    if (tp->log->auto_selected)
+        out |= 1u << 3;
     return out;
 }
 
@@ -90,7 +93,7 @@ static void snapshot(struct tcb *tp, struct tcp_log_buffer *b)
 /* What every event has in the part that belongs to the stack. */
 static void common(struct tcb *tp, struct tcp_log_bbr *x)
 {
-    x->timeStamp = us(tp->e->now % (UINT64_C(1) << 42));
+    x->timeStamp = (uint32_t)(tp->e->now / NS_PER_US);
     x->inflight = tp->stack->pipe(tp);
     x->pkts_out = tp->maxseg;
 }
@@ -264,6 +267,8 @@ static void dump_if_asked(struct bb_layer *bb, const struct tcb *tp)
         bb_dump(bb, tp->log, "reset", true);
     if (tp->error == ETIMEDOUT && (bb->params.dump_on & BB_DUMP_ON_TIMEOUT))
         bb_dump(bb, tp->log, "timed out", true);
+    if (bb->params.dump_on & BB_DUMP_ON_END)
+        bb_dump(bb, tp->log, "ended", true);
 }
 
 void tcp_log_detach(struct tcb *tp)

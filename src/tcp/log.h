@@ -8,7 +8,11 @@ struct tcp_segment;
 
 static inline bool tcp_logging(const struct tcb *tp)
 {
+#ifdef LEAT_NO_BLACKBOX
+    return false;
+#else
     return __builtin_expect(tp->log != NULL, 0);
+#endif
 }
 
 /* An event with what belongs to it: members of struct tcp_log_bbr, e.g. TCP_LOG_EVENT(tp, BBR_LOG_CWND, .flex1 = before). */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "tcp/fastopen.h"
+#include "tcp/log.h"
 #include "tcp/recvbuf.h"
 
 #define RETRY_NS           (10 * NS_PER_MS) /* when memory was short */
@@ -252,8 +253,11 @@ static void count(struct tls_rx *rx, const struct tls_rx_record *r)
 /* The first of those handed over is back. */
 static void settle(struct tls_rx *rx, struct tls_rx_record *r)
 {
+    int error = r->job.op.result < 0 ? -r->job.op.result : 0;
     TAILQ_REMOVE(&rx->handed, r, link);
-    if (r->job.op.result < 0) {
+    TCP_LOG_EVENT(rx->tp, TCP_HDWR_TLS, .flex1 = error ? r->job.op.len : (uint32_t)r->job.op.result,
+                  .flex2 = (uint32_t)r->job.op.seq, .flex3 = (uint32_t)error, .flex7 = r->job.op.type, .flex8 = 1);
+    if (error) {
         bad_record(rx, r);
         return;
     }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zlib.h>
 #include "blackbox/pcapng.h"
 
 #define BLOCK_MAX       65536u /* ours are 2 KiB at most */
@@ -11,7 +13,7 @@
 enum { SECTION_HEADER = 0x0a0d0d0a, ENHANCED_PACKET = 6, MAGIC = 0x1a2b3c4d, OPT_COMMENT = 1 };
 
 struct reader {
-    FILE *f;
+    gzFile f; /* which reads what is not packed as well */
     int (*fn)(const struct box_event *e, void *arg);
     void *arg;
     struct box_event e;
@@ -222,12 +224,27 @@ static int on_block(struct reader *r, uint32_t type, const uint8_t *body, uint32
 
 enum { END, BROKEN, WRONG, STOPPED };
 
+/* n bytes; less at the end, or where the file breaks off. */
+static uint32_t take_bytes(struct reader *r, void *to, uint32_t n)
+{
+    int got = gzread(r->f, to, n);
+    return got < 0 ? 0 : (uint32_t)got;
+}
+
+/* Is it the end of the file, not only of what can be unpacked? */
+static bool at_end(struct reader *r)
+{
+    int err;
+    gzerror(r->f, &err);
+    return err == Z_OK;
+}
+
 /* One block. -1: go on. */
 static int step(struct reader *r, int *result)
 {
     uint8_t head[12];
-    size_t n = fread(head, 1, 12, r->f);
-    if (n == 0)
+    uint32_t n = take_bytes(r, head, 12);
+    if (n == 0 && at_end(r))
         return END;
     if (n < 12)
         return BROKEN;
@@ -237,12 +254,23 @@ static int step(struct reader *r, int *result)
     if (len < 12 || len % 4 != 0 || len > BLOCK_MAX)
         return BROKEN;
     memcpy(r->block, head + 8, 4);
-    if (len > 12 && fread(r->block + 4, 1, len - 12, r->f) != len - 12)
+    if (len > 12 && take_bytes(r, r->block + 4, len - 12) != len - 12)
         return BROKEN;
     if (get32(r->block + len - 12) != len)
         return BROKEN;
     *result = on_block(r, type, r->block, len - 12);
     return *result ? STOPPED : -1;
+}
+
+static gzFile open_file(const char *path)
+{
+    if (strcmp(path, "-") != 0)
+        return gzopen(path, "rb");
+    int fd = dup(STDIN_FILENO);
+    gzFile f = fd < 0 ? NULL : gzdopen(fd, "rb");
+    if (!f && fd >= 0)
+        close(fd);
+    return f;
 }
 
 int box_read(const char *path, int (*fn)(const struct box_event *e, void *arg), void *arg, bool *broken,
@@ -251,7 +279,8 @@ int box_read(const char *path, int (*fn)(const struct box_event *e, void *arg), 
     struct reader *r = calloc(1, sizeof(*r));
     int how = BROKEN, result = 0;
     *broken = false;
-    if (!r || !(r->f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb"))) {
+    errno = ENOMEM;
+    if (!r || !(r->f = open_file(path))) {
         snprintf(err, errsize, "%s: %s", path, strerror(errno));
         free(r);
         return -1;
@@ -270,8 +299,7 @@ int box_read(const char *path, int (*fn)(const struct box_event *e, void *arg), 
         snprintf(err, errsize, "%s: more connections than memory", path);
     }
     *broken = how == BROKEN;
-    if (r->f != stdin)
-        fclose(r->f);
+    gzclose_r(r->f);
     free(r->known);
     free(r);
     return result;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/blackbox/flow.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tools/blackbox/segment.h"
@@ -130,7 +131,7 @@ bool flows_take(struct flows *fs, const struct box_event *e)
     }
     account(f, e);
     f->header = *e->section;
-    memcpy(f->stack, e->stack, strnlen(e->stack, sizeof(f->stack) - 1));
+    snprintf(f->stack, sizeof(f->stack), "%s", e->stack);
     f->events++;
     take_state(f, e->b.tlb_state);
     take_kind(f, e);

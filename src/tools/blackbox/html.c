@@ -26,7 +26,7 @@ struct rows {
     uint64_t missing;
 };
 struct page {
-    struct rows *c;
+    struct rows **c; /* which stay where they are: each one's stream knows its text's place. NULL: no event yet */
     uint32_t n;
     uint64_t first; /* us; of the whole file */
 };
@@ -34,17 +34,19 @@ struct page {
 static struct rows *rows_of(struct page *p, const struct box_event *e)
 {
     if (e->connection >= p->n) {
-        struct rows *more = realloc(p->c, (e->connection + 1) * sizeof(*more));
+        struct rows **more = realloc(p->c, (e->connection + 1) * sizeof(struct rows *));
         if (!more)
             return NULL;
-        memset(more + p->n, 0, (e->connection + 1 - p->n) * sizeof(*more));
+        memset(more + p->n, 0, (e->connection + 1 - p->n) * sizeof(struct rows *));
         p->c = more;
         p->n = e->connection + 1;
     }
-    struct rows *r = &p->c[e->connection];
-    if (!r->f)
+    struct rows *r = p->c[e->connection];
+    if (!r)
+        r = p->c[e->connection] = calloc(1, sizeof(*r));
+    if (r && !r->f)
         r->f = open_memstream(&r->text, &r->size);
-    return r->f ? r : NULL;
+    return r && r->f ? r : NULL;
 }
 
 /* seq, ack, wnd, flags, [start, end, ...] of SACK blocks; relative numbers are the page's work. */
@@ -88,7 +90,7 @@ static int take(const struct box_event *e, void *arg)
     if (p->first == 0)
         p->first = e->us;
     r->header = *e->section;
-    memcpy(r->stack, e->stack, strnlen(e->stack, sizeof(r->stack) - 1));
+    snprintf(r->stack, sizeof(r->stack), "%s", e->stack);
     if (r->n < POINTS_MAX)
         put_row(r, e, p->first);
     else
@@ -115,18 +117,21 @@ static void put_data(FILE *f, struct page *p, const char *path)
     fprintf(f, "const box = {file: ");
     put_string(f, path);
     fprintf(f, ", first: %.6f, connections: [", (double)p->first / 1e6);
+    const char *separator = "\n";
     for (uint32_t i = 0; i < p->n; i++) {
-        struct rows *r = &p->c[i];
-        if (r->f)
-            fflush(r->f);
-        fprintf(f, "%s{name: ", i ? ",\n" : "\n");
+        struct rows *r = p->c[i];
+        if (!r)
+            continue;
+        fflush(r->f);
+        fprintf(f, "%s{name: ", separator);
+        separator = ",\n";
         put_string(f, box_endpoints(&r->header, buf));
         fprintf(f, ", id: ");
         put_string(f, r->header.tlh_id);
         fprintf(f, ", stack: ");
         put_string(f, r->stack);
         fprintf(f, ", missing: %" PRIu64 ", left_out: %u, rows: [\n%s\n]}", r->missing, r->left_out,
-                r->f ? r->text : "");
+                r->text);
     }
     fprintf(f, "]};\nbox.names = {");
     for (int id = 1; id < 256; id++) {
@@ -189,9 +194,11 @@ int blackbox_html(int argc, char **argv)
     if (rc == 0)
         rc = write_page(&p, argv[optind], out);
     for (uint32_t i = 0; i < p.n; i++) {
-        if (p.c[i].f)
-            fclose(p.c[i].f);
-        free(p.c[i].text);
+        if (p.c[i] && p.c[i]->f)
+            fclose(p.c[i]->f);
+        if (p.c[i])
+            free(p.c[i]->text);
+        free(p.c[i]);
     }
     free(p.c);
     return rc != 0;

@@ -105,14 +105,18 @@ static void recorded_is_what_was_on_the_wire(void **state)
     assert_int_equal(get(p->a, "net.inet.tcp.bb.stats.lost"), 0);
     assert_int_equal(get(p->a, "net.inet.tcp.bb.stats.written"), get(p->a, "net.inet.tcp.bb.stats.events"));
     pair_free(p);
-    snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y 'tcp.dstport == 80' " FIELDS " 2>/dev/null",
-             directory);
-    char *box = output(command);
-    /* the simulator's file has what is lost too: it is written where the packet leaves */
-    snprintf(command, sizeof(command), "tshark -r %s -Y 'tcp.dstport == 80' " FIELDS " 2>/dev/null", pcap);
-    char *wire = output(command);
-    assert_true(strlen(wire) > 1000);
-    assert_string_equal(box, wire);
+    /* OUT and IN. The simulator's file has what is lost too: it is written where the packet leaves. */
+    static const char *const directions[] = {"tcp.dstport == 80", "tcp.srcport == 80"};
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y '%s' " FIELDS " 2>/dev/null", directory, directions[i]);
+        char *box = output(command);
+        snprintf(command, sizeof(command), "tshark -r %s -Y '%s' " FIELDS " 2>/dev/null", pcap, directions[i]);
+        char *wire = output(command);
+        assert_true(strlen(wire) > 1000);
+        assert_string_equal(box, wire);
+        free(box);
+        free(wire);
+    }
     snprintf(
         command, sizeof(command),
         "tshark -r %s/*.pcapng -V 2>/dev/null | grep -ciE 'malformed|dissector bug|unknown block' || true",
@@ -131,8 +135,6 @@ static void recorded_is_what_was_on_the_wire(void **state)
             fail_msg("no event %d", events[i]);
         free(n);
     }
-    free(box);
-    free(wire);
     free(bad);
     unlink(pcap);
     empty_directory();

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <leat/blackbox.h>
 #include <leat/sysctl.h>
 #include <leat/tcp.h>
 #include "../fixture.h"
@@ -196,6 +197,37 @@ static void msg_fastopen_waits_on_a_socket_that_blocks(void **state)
     leat_close(a);
 }
 
+/* A connection that a SYN makes has that SYN in its black box, with its data. */
+static void the_black_box_begins_with_the_syn(void **state)
+{
+    struct pair *p = *state;
+    struct sockaddr_in in = addr_of_b(80);
+    struct tcp_log_buffer b[8];
+    socklen_t len = sizeof(b);
+    char err[200];
+    int on = 1, l = fast_listener(p, &on, sizeof(on));
+    exchange(p, l, &on, sizeof(on));
+    sysctl_set_text(sim_engine(p->b)->sysctl, "net.inet.tcp.bb.log_auto_all", "1", err, sizeof(err));
+    sysctl_set_text(sim_engine(p->b)->sysctl, "net.inet.tcp.bb.log_auto_ratio", "1", err, sizeof(err));
+    sim_enter(p->a);
+    int a = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    leat_setsockopt(a, IPPROTO_TCP, TCP_FASTOPEN, &on, sizeof(on));
+    assert_int_equal(leat_sendto(a, "question", 8, 0, (struct sockaddr *)&in, sizeof(in)), 8);
+    sim_run_for(p->sim, 100 * NS_PER_MS);
+    sim_enter(p->b);
+    int c = leat_accept(l, NULL, NULL);
+    assert_int_equal(leat_getsockopt(c, IPPROTO_TCP, TCP_LOGBUF, b, &len), 0);
+    assert_true(len >= 2 * sizeof(b[0]));
+    assert_int_equal(b[0].tlb_eventid, TCP_LOG_IN);
+    assert_int_equal(b[0].tlb_state, 3);     /* SYN_RECEIVED */
+    assert_int_equal(b[0].tlb_th[13], 0x02); /* SYN */
+    assert_int_equal(b[0].tlb_len, 8);
+    leat_close(c);
+    leat_close(l);
+    sim_enter(p->a);
+    leat_close(a);
+}
+
 /* RFC 7413 §4.1.3.1: a path that loses SYNs with data or option. */
 static bool lose_long_syns(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
 {
@@ -234,6 +266,7 @@ int main(void)
                                         pair_teardown),
         cmocka_unit_test_setup_teardown(msg_fastopen_waits_on_a_socket_that_blocks, pair_setup,
                                         pair_teardown),
+        cmocka_unit_test_setup_teardown(the_black_box_begins_with_the_syn, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(a_black_hole_disables_the_path, pair_setup, pair_teardown),
     };
     return cmocka_run_group_tests_name("fastopen", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 // Between two simulated hosts: b sends TLS records through its stack, a takes the bytes off the wire's end as they come and opens them with
 // the record room alone. What a finds must be what b wrote.
 #pragma once
+#include <leat/blackbox.h>
 #include "sim/fixture.h"
 #include <leat/sysctl.h>
 #include <leat/tls.h>
@@ -61,6 +62,24 @@ static inline void stream_rekey_rx(struct stream *s, const uint8_t *key)
     if (s->rx)
         tls_session_put(s->keys, s->rx);
     assert_int_equal(tls_session_new(s->keys, &en, true, "openssl", &none, &s->rx), 0);
+}
+
+/* The TLS events of fd's black box, into b. How many. */
+static inline unsigned tls_events(int fd, struct tcp_log_buffer *b, unsigned most)
+{
+    static struct tcp_log_buffer all[256];
+    socklen_t len = sizeof(all);
+    unsigned n = 0;
+    assert_int_equal(leat_getsockopt(fd, IPPROTO_TCP, TCP_LOGBUF, all, &len), 0);
+    for (unsigned i = 0; i < len / sizeof(all[0]); i++)
+        if (all[i].tlb_eventid == TCP_HDWR_TLS && n < most)
+            b[n++] = all[i];
+    return n;
+}
+static inline void record_events(int fd)
+{
+    int mode = TCP_LOG_STATE_TAIL;
+    assert_int_equal(leat_setsockopt(fd, IPPROTO_TCP, TCP_LOG, &mode, sizeof(mode)), 0);
 }
 
 static inline int enable_tx(struct stream *s, const uint8_t *key)

@@ -294,6 +294,36 @@ static void test_a_bad_mac_is_ebadmsg_for_good(void **state)
     receiver_free(r);
 }
 
+/* Event 51 of the black box: plaintext, record number, error, type; flex8 = 1: received. */
+static void test_the_black_box_tells_of_records(void **state)
+{
+    struct receiver *r = receiver_new(*state);
+    struct tcp_log_buffer b[8];
+    assert_int_equal(enable_rx(r, key_one), 0);
+    sim_enter(r->p->b);
+    record_events(r->fd_b);
+    seal_text(r, 100);
+    seal(r, TLS_RLTYPE_ALERT, "ab", 2);
+    seal(r, TLS_RLTYPE_APP, r->text, 50);
+    r->wire[r->wire_len - 20] ^= 1;
+    push_all(r);
+    assert_int_equal(pull(r, 1000), 100);
+    sim_enter(r->p->b);
+    assert_int_equal(tls_events(r->fd_b, b, 8), 3);
+    static const uint32_t len[] = {100, 2}, type[] = {TLS_RLTYPE_APP, TLS_RLTYPE_ALERT};
+    for (unsigned i = 0; i < 3; i++) {
+        const struct tcp_log_bbr *x = &b[i].tlb_stackinfo.u_bbr;
+        assert_int_equal(x->flex2, i);
+        assert_int_equal(x->flex8, 1);
+        if (i < 2) {
+            assert_int_equal(x->flex1, len[i]);
+            assert_int_equal(x->flex7, type[i]);
+        }
+        assert_int_equal(x->flex3, i < 2 ? 0 : EBADMSG);
+    }
+    receiver_free(r);
+}
+
 static void test_a_replayed_record_is_ebadmsg(void **state)
 {
     struct receiver *r = receiver_new(*state);
@@ -769,6 +799,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_records_become_a_stream),
+        TEST(test_the_black_box_tells_of_records),
         TEST(test_ready_with_the_last_byte),
         TEST(test_epoll_hears_of_opened_records_only),
         TEST(test_other_types_have_errors_of_their_own),

@@ -25,6 +25,31 @@ static void test_a_write_is_cut_into_records(void **state)
     stream_free(s);
 }
 
+/* Event 51 of the black box: plaintext, record number, error, type; flex8 = 0: sent. */
+static void test_the_black_box_tells_of_records(void **state)
+{
+    struct stream *s = stream_new(*state);
+    struct tcp_log_buffer b[8];
+    assert_int_equal(enable_tx(s, key_one), 0);
+    sim_enter(s->p->b);
+    record_events(s->fd_b);
+    assert_int_equal(stream_write(s, 1000, 0), 1000);
+    stream_drain(s);
+    assert_int_equal(stream_write(s, 10, 0), 10);
+    stream_drain(s);
+    sim_enter(s->p->b);
+    assert_int_equal(tls_events(s->fd_b, b, 8), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct tcp_log_bbr *x = &b[i].tlb_stackinfo.u_bbr;
+        assert_int_equal(x->flex1, i == 0 ? 1000 : 10);
+        assert_int_equal(x->flex2, i);
+        assert_int_equal(x->flex3, 0);
+        assert_int_equal(x->flex7, TLS_RLTYPE_APP);
+        assert_int_equal(x->flex8, 0);
+    }
+    stream_free(s);
+}
+
 /* What was written before the keys came leaves as it is, then records: never mixed. */
 static void test_data_before_enabling_leaves_in_plaintext_first(void **state)
 {
@@ -502,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_write_is_cut_into_records),
+        TEST(test_the_black_box_tells_of_records),
         TEST(test_data_before_enabling_leaves_in_plaintext_first),
         TEST(test_a_record_of_another_type),
         TEST(test_a_typed_send_is_all_or_nothing),

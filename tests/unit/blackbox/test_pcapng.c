@@ -2,9 +2,11 @@
 // Dumps as files: what was recorded is what tshark's own dissector reads back, field by field; gaps, files and their limits.
 #include "box.h"
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <arpa/inet.h>
+#include <sys/resource.h>
 
 static char directory[] = "/tmp/leat-bb-XXXXXX";
 
@@ -203,6 +205,121 @@ static void gaps_are_marked(void **state)
     bb_close(b->l, log, b->now);
 }
 
+/* Nothing comes behind the last events, and they were lost: that is marked too. */
+static void a_gap_at_the_end_is_marked(void **state)
+{
+    struct box *b = *state;
+    struct bb_log *log = box_log(b, 100, TCP_LOG_STATE_CONTINUAL);
+    box_events(b, log, 2);
+    bb_dump(b->l, log, "asked", false);
+    bb_reap(b->l);
+    box_set(b, "net.inet.tcp.bb.log_global_limit", "0");
+    assert_int_equal(box_events(b, log, 5), 0);
+    bb_close(b->l, log, b->now);
+    bb_reap(b->l);
+    assert_int_equal(b->l->stats.lost, 5);
+    assert_non_null(strstr(tshark(""), "Number of skipped events: 5"));
+    empty_directory();
+    /* And without any event before it. */
+    log = box_log(b, 100, TCP_LOG_STATE_CONTINUAL);
+    assert_int_equal(box_events(b, log, 7), 0);
+    bb_close(b->l, log, b->now);
+    bb_reap(b->l);
+    assert_non_null(strstr(tshark(""), "Number of skipped events: 7"));
+}
+
+/* Names of hosts(5), who wrote it, and by which version. */
+static void sections_carry_names_process_and_version(void **state)
+{
+    struct box *b = *state;
+    char hosts[] = "/tmp/leat-hosts-XXXXXX", process[64];
+    int fd = mkstemp(hosts);
+    dprintf(fd, "# a comment\n10.0.0.2\tshop.example # and another\n10.0.0.2 second.example\n10.0.0.1 %070d\nrubbish\n", 1);
+    close(fd);
+    box_set(b, "net.inet.tcp.bb.hosts", hosts);
+    struct bb_log *log = box_log(b, 100, TCP_LOG_STATE_TAIL);
+    segment(b, log, TCP_LOG_IN, 1000, 500, 12);
+    assert_int_equal(bb_dump(b->l, log, "asked", false), 0);
+    bb_reap(b->l);
+    unlink(hosts);
+    char here[256];
+    gethostname(here, sizeof(here));
+    char *got = tshark("-N n -T fields -E separator=, -e ip.src_host -e ip.dst_host");
+    char want[300];
+    snprintf(want, sizeof(want), "shop.example,%s\n", here);
+    assert_string_equal(got, want);
+    char file[512], command[1024];
+    files(file, sizeof(file));
+    snprintf(command, sizeof(command), "capinfos -M '%s'", file);
+    FILE *p = popen(command, "r");
+    static char out[1 << 14];
+    out[fread(out, 1, sizeof(out) - 1, p)] = '\0';
+    assert_int_equal(pclose(p), 0);
+    snprintf(process, sizeof(process), "%s, process %d", program_invocation_short_name, getpid());
+    assert_non_null(strstr(out, process));
+    assert_non_null(strstr(out, "leat 0."));
+    bb_close(b->l, log, b->now);
+}
+
+/* net.inet.tcp.bb.gzip: a member for each dump; tshark reads it as it is. */
+static void files_can_be_packed(void **state)
+{
+    struct box *b = *state;
+    char file[512];
+    box_set(b, "net.inet.tcp.bb.gzip", "6");
+    box_set(b, "net.inet.tcp.bb.file_bytes", "65536");
+    struct bb_log *log = box_log(b, 250, TCP_LOG_STATE_CONTINUAL);
+    for (unsigned i = 0; i < 3; i++) {
+        box_events(b, log, 250);
+        bb_dump(b->l, log, "asked", false);
+        bb_reap(b->l);
+    }
+    bb_sweep(b->l, b->now);
+    assert_int_equal(files(file, sizeof(file)), 1);
+    assert_non_null(strstr(file, ".pcapng.gz"));
+    char *got = tshark("-Y bblog.serial_nr -T fields -e bblog.serial_nr");
+    unsigned lines = 0;
+    for (char *c = got; *c; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, 750);
+    assert_int_equal(b->l->stats.written, 750);
+    assert_true(b->l->stats.bytes < 750 * 304 / 5);
+    bb_close(b->l, log, b->now);
+}
+
+/* The disk is full in the middle of a dump: what was written of it goes again, and the next one can be read. */
+static void a_dump_that_does_not_fit_is_taken_back(void **state)
+{
+    struct box *b = *state;
+    struct rlimit limit, before;
+    struct bb_log *log = box_log(b, 5000, TCP_LOG_STATE_CONTINUAL);
+    signal(SIGXFSZ, SIG_IGN);
+    box_events(b, log, 10);
+    bb_dump(b->l, log, "asked", false);
+    bb_reap(b->l);
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = before;
+    limit.rlim_cur = 100000;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    box_events(b, log, 1000);
+    bb_dump(b->l, log, "asked", false);
+    bb_reap(b->l);
+    setrlimit(RLIMIT_FSIZE, &before);
+    box_events(b, log, 10);
+    bb_dump(b->l, log, "asked", false);
+    bb_reap(b->l);
+    bb_sweep(b->l, b->now);
+    assert_int_equal(b->l->stats.write_errors, 1000);
+    assert_int_equal(b->l->stats.written, 20);
+    char *got = tshark("");
+    assert_non_null(strstr(got, "Number of skipped events: 1000"));
+    unsigned lines = 0;
+    for (char *c = got; *c; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, 21);
+    bb_close(b->l, log, b->now);
+}
+
 /* Another stack begins another section. */
 static void stacks_are_named(void **state)
 {
@@ -323,6 +440,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(tshark_reads_segments_as_tcp, setup, teardown),
         cmocka_unit_test_setup_teardown(tshark_reads_kept_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps_are_marked, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_at_the_end_is_marked, setup, teardown),
+        cmocka_unit_test_setup_teardown(sections_carry_names_process_and_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_can_be_packed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_dump_that_does_not_fit_is_taken_back, setup, teardown),
         cmocka_unit_test_setup_teardown(stacks_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(file_names_are_plain, setup, teardown),
         cmocka_unit_test_setup_teardown(files_are_limited_in_size_and_number, setup, teardown),

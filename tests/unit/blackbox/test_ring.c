@@ -273,6 +273,83 @@ static void limits_of_ids(void **state)
     box_free(b);
 }
 
+static uint32_t serial_of(struct bb_log *log, unsigned which)
+{
+    struct bb_chunk *c;
+    STAILQ_FOREACH (c, &log->chunks, link) {
+        if (which < (unsigned)(c->end - c->first))
+            return c->r[c->first + which].b.tlb_sn;
+        which -= (unsigned)(c->end - c->first);
+    }
+    fail_msg("no such record");
+    return 0;
+}
+
+/* net.inet.tcp.bb.id_events: the connections of an ID share it; what one gives back another may take. */
+static void the_limit_of_an_id_holds(void **state)
+{
+    struct box *b = box_new(NULL);
+    struct bb_log *one = box_log(b, 100, TCP_LOG_STATE_TAIL), *other = box_log(b, 100, TCP_LOG_STATE_HEAD),
+                  *third = box_log(b, 100, TCP_LOG_STATE_TAIL);
+    box_set(b, "net.inet.tcp.bb.id_events", "30");
+    box_events(b, one, 5); /* before it joins */
+    bb_set_id(b->l, one, "shop");
+    bb_set_id(b->l, other, "shop");
+    assert_int_equal(box_events(b, other, 20), 20);
+    assert_int_equal(box_events(b, one, 20), 20); /* full at 10 of its own: its oldest go */
+    assert_int_equal(one->count, 10);
+    assert_int_equal(serial_of(one, 0), 15);
+    assert_int_equal(serial_of(one, 9), 24);
+    assert_int_equal(b->l->stats.lost, 15);
+    assert_int_equal(box_events(b, other, 1), 0); /* HEAD: stops */
+    assert_int_equal(other->mode, TCP_LOG_STATE_OFF);
+    assert_int_equal(box_events(b, third, 50), 50); /* of no ID */
+    bb_close(b->l, other, b->now); /* its records wait, and count */
+    assert_int_equal(bb_find_id(b->l, "shop")->records, 30);
+    bb_dump_id(b->l, bb_find_id(b->l, "shop"), "asked"); /* nobody wants them: gone */
+    assert_int_equal(bb_find_id(b->l, "shop")->records, 0);
+    assert_int_equal(box_events(b, one, 25), 25);
+    assert_int_equal(one->count, 25);
+    bb_set_id(b->l, third, "shop"); /* comes with 50 */
+    assert_int_equal(bb_find_id(b->l, "shop")->records, 75);
+    bb_set_id(b->l, third, "");
+    assert_int_equal(bb_find_id(b->l, "shop")->records, 25);
+    bb_close(b->l, one, b->now);
+    bb_expire(b->l, b->now + 2 * BB_ID_EXPIRY_NS);
+    assert_null(bb_find_id(b->l, "shop"));
+    bb_close(b->l, third, b->now);
+    assert_int_equal(b->l->records, 0);
+    box_free(b);
+}
+
+/* Memory runs out: what is there stays readable, a tail goes on in the chunks that it has, a head stops, and nothing is lost uncounted. */
+static void rings_survive_out_of_memory(void **state)
+{
+    struct box *b = box_new(NULL);
+    struct bb_log *tail = box_log(b, 5000, TCP_LOG_STATE_TAIL), *head = box_log(b, 5000, TCP_LOG_STATE_HEAD),
+                  *late = box_log(b, 5000, TCP_LOG_STATE_TAIL);
+    b->l->chunks.limit = 6;
+    box_events(b, head, 2 * BB_CHUNK_RECORDS);
+    assert_int_equal(box_events(b, tail, 1000), 1000);
+    assert_int_equal(box_events(b, head, 10), 0);
+    assert_int_equal(head->mode, TCP_LOG_STATE_OFF);
+    assert_int_equal(head->count, 2 * BB_CHUNK_RECORDS);
+    assert_int_equal(serial_of(head, 0), 0);
+    assert_int_equal(serial_of(tail, tail->count - 1), 999);
+    for (uint32_t i = 1; i < tail->count; i++)
+        assert_int_equal(serial_of(tail, i), serial_of(tail, i - 1) + 1);
+    assert_int_equal(box_events(b, late, 3), 0); /* has none, and gets none */
+    assert_int_equal(b->l->stats.lost, 1000 - tail->count + 1 + 3);
+    b->l->chunks.limit = UINT32_MAX; /* there is memory again */
+    assert_int_equal(box_events(b, late, 3), 3);
+    bb_close(b->l, tail, b->now);
+    bb_close(b->l, head, b->now);
+    bb_close(b->l, late, b->now);
+    assert_int_equal(b->l->records, 0);
+    assert_int_equal(b->l->chunks.used, 0);
+    box_free(b);
+}
+
 /* Without a directory and without followers a dump succeeds, and the memory is back. */
 static void a_dump_that_nobody_wants(void **state)
 {
@@ -324,6 +401,8 @@ int main(void)
         cmocka_unit_test(nothing_to_wait_for),
         cmocka_unit_test(leaving_an_id),
         cmocka_unit_test(limits_of_ids),
+        cmocka_unit_test(the_limit_of_an_id_holds),
+        cmocka_unit_test(rings_survive_out_of_memory),
         cmocka_unit_test(a_dump_that_nobody_wants),
         cmocka_unit_test(payload_is_kept_as_far_as_asked),
     };
