@@ -74,9 +74,9 @@ struct bb_log {
     bool auto_selected; /* by log_auto_ratio */
     bool user_mode;     /* set by an option: joining an ID does not change it */
     uint32_t count, limit;
-    uint32_t serial;      /* of the next event */
+    uint32_t serial;           /* of the next event */
     uint32_t recorded, dumped; /* behind the last one that was recorded; that left in a dump */
-    uint32_t incarnation; /* tells one connection from the next on the same addresses: names its file */
+    uint32_t incarnation;      /* tells one connection from the next on the same addresses: names its file */
     struct bb_chunks chunks;
     struct bb_node *node; /* its place in a log ID's bucket */
     void *owner;          /* the connection, for env.describe */
@@ -100,7 +100,7 @@ struct bb_bucket {
     char id[TCP_LOG_ID_LEN], tag[TCP_LOG_TAG_LEN];
     struct bb_nodes nodes;
     uint32_t n_nodes, records; /* records: of all its nodes, and of their rings */
-    int8_t mode; /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
+    int8_t mode;               /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
 };
 LIST_HEAD(bb_buckets, bb_bucket);
 
@@ -119,8 +119,9 @@ struct bb_dump {
     struct tcp_log_header header;
     struct bb_chunks chunks;
     uint32_t count, incarnation;
-    uint32_t from, serial;      /* from where on events are missing that are not here; of the event that would come next */
-    bool last;                  /* the connection is over: what is missing at the end is marked, its file can be closed */
+    uint32_t from,
+        serial; /* from where on events are missing that are not here; of the event that would come next */
+    bool last;  /* the connection is over: what is missing at the end is marked, its file can be closed */
     struct bb_stream *follower; /* not NULL: no dump, but one who wants to hear of all dumps from now on */
 };
 STAILQ_HEAD(bb_dumps, bb_dump);

@@ -22,7 +22,8 @@ struct bb_names {
 
 static int by_address(const void *a, const void *b)
 {
-    return memcmp(((const struct entry *)a)->addr, ((const struct entry *)b)->addr, sizeof(((struct entry *)0)->addr));
+    return memcmp(((const struct entry *)a)->addr, ((const struct entry *)b)->addr,
+                  sizeof(((struct entry *)0)->addr));
 }
 
 const char *bb_names_find(const struct bb_names *n, const uint8_t addr[16])
@@ -41,7 +42,8 @@ const char *bb_names_host(const struct bb_names *n)
 /* "address name [name...] # comment". False: none of that, or a name that is too long. */
 static bool read_line(char *line, struct entry *e)
 {
-    char *save, *addr = strtok_r(line, " \t\r\n", &save), *name = addr ? strtok_r(NULL, " \t\r\n", &save) : NULL;
+    char *save, *addr = strtok_r(line, " \t\r\n", &save),
+                *name = addr ? strtok_r(NULL, " \t\r\n", &save) : NULL;
     memset(e, 0, sizeof(*e));
     if (!name || strlen(name) >= sizeof(e->name))
         return false;

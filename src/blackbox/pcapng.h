@@ -26,10 +26,10 @@ enum bb_option {
 struct bb_encoder {
     const struct tcp_log_header *h;
     const char *(*stack_name)(uint8_t stackid);
-    const char *program;  /* for the section's comment; may be NULL */
+    const char *program;                /* for the section's comment; may be NULL */
     const char *local_name, *peer_name; /* of the addresses; NULL: not known */
-    int stackid;          /* of the section that is open; -1: none */
-    uint32_t next_serial; /* a gap before the next record becomes a SKIP block */
+    int stackid;                        /* of the section that is open; -1: none */
+    uint32_t next_serial;               /* a gap before the next record becomes a SKIP block */
 };
 static inline void bb_encoder_init(struct bb_encoder *en, const struct tcp_log_header *h,
                                    const char *(*stack_name)(uint8_t stackid), uint32_t next_serial)

@@ -14,11 +14,11 @@ enum { AF_INET_BSD = 2, AF_INET6_BSD = 28 };
 static const struct flag_name {
     uint32_t ours, freebsd;
 } flag_map[] = {
-    {TF_ACKNOW, 1u << 0},      {TF_DELACK, 1u << 1},      {TF_NODELAY, 1u << 2},
-    {TF_NOOPT, 1u << 3},       {TF_SENTFIN, 1u << 4},     {TF_REQ_SCALE, 1u << 5},
-    {TF_RCVD_SCALE, 1u << 6},  {TF_REQ_TSTMP, 1u << 7},   {TF_RCVD_TSTMP, 1u << 8},
-    {TF_SACK_PERMIT, 1u << 9}, {TF_FIN_QUEUED, 1u << 11}, {TF_NOPUSH, 1u << 12},
-    {TF_MORETOCOME, 1u << 16}, {TF_RXWIN0SENT, 1u << 19}, {TF_RECOVERY, 1u << 20},
+    {TF_ACKNOW, 1u << 0},      {TF_DELACK, 1u << 1},        {TF_NODELAY, 1u << 2},
+    {TF_NOOPT, 1u << 3},       {TF_SENTFIN, 1u << 4},       {TF_REQ_SCALE, 1u << 5},
+    {TF_RCVD_SCALE, 1u << 6},  {TF_REQ_TSTMP, 1u << 7},     {TF_RCVD_TSTMP, 1u << 8},
+    {TF_SACK_PERMIT, 1u << 9}, {TF_FIN_QUEUED, 1u << 11},   {TF_NOPUSH, 1u << 12},
+    {TF_MORETOCOME, 1u << 16}, {TF_RXWIN0SENT, 1u << 19},   {TF_RECOVERY, 1u << 20},
     {TF_AUTH, 1u << 22},       {TF_RTO_RECOVERY, 1u << 29}, {TF_FASTOPEN, 1u << 31},
 };
 

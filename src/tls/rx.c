@@ -256,7 +256,8 @@ static void settle(struct tls_rx *rx, struct tls_rx_record *r)
     int error = r->job.op.result < 0 ? -r->job.op.result : 0;
     TAILQ_REMOVE(&rx->handed, r, link);
     TCP_LOG_EVENT(rx->tp, TCP_HDWR_TLS, .flex1 = error ? r->job.op.len : (uint32_t)r->job.op.result,
-                  .flex2 = (uint32_t)r->job.op.seq, .flex3 = (uint32_t)error, .flex7 = r->job.op.type, .flex8 = 1);
+                  .flex2 = (uint32_t)r->job.op.seq, .flex3 = (uint32_t)error, .flex7 = r->job.op.type,
+                  .flex8 = 1);
     if (error) {
         bad_record(rx, r);
         return;

@@ -69,7 +69,8 @@ static void set(const char *name, const char *value)
 
 static void set_up(void)
 {
-    const struct bb_env env = {.utc_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)),
+    const struct bb_env env = {.utc_offset_ns =
+                                   (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)),
                                .describe = describe,
                                .stack_name = stack_name};
     tree = sysctl_tree_new();
@@ -203,7 +204,8 @@ int main(int argc, char **argv)
     bool readable = read_all(&f);
     rmdir(directory);
     bool exact = readable && n == st.written + st.lost && f.events == st.written && f.skipped == st.lost;
-    printf("%" PRIu64 " events in %.1f s (%.0f/s, %.0f ns each with the clock), %" PRIu64 " written (%.1f MB), %" PRIu64 " lost; in the files %" PRIu64
+    printf("%" PRIu64 " events in %.1f s (%.0f/s, %.0f ns each with the clock), %" PRIu64
+           " written (%.1f MB), %" PRIu64 " lost; in the files %" PRIu64
            " events and SKIP blocks for %" PRIu64 ": %s\n",
            n, (double)took / 1e9, (double)n * 1e9 / (double)took, (double)busy / (double)n, st.written,
            (double)st.bytes / 1e6, st.lost, f.events, f.skipped, exact ? "exact" : "NOT EXACT");

@@ -172,8 +172,8 @@ static int on_custom(struct reader *r, const uint8_t *body, uint32_t len)
         return 0;
     r->e.skipped = 0;
     /* Unsigned: a damaged file may hold any 64 bits. */
-    r->e.us = ((uint64_t)r->e.b.tlb_tv.tv_sec + (uint64_t)r->section.tlh_offset_sec) * 1000000 + (uint64_t)r->e.b.tlb_tv.tv_usec +
-              (uint64_t)r->section.tlh_offset_usec;
+    r->e.us = ((uint64_t)r->e.b.tlb_tv.tv_sec + (uint64_t)r->section.tlh_offset_sec) * 1000000 +
+              (uint64_t)r->e.b.tlb_tv.tv_usec + (uint64_t)r->section.tlh_offset_usec;
     r->e.b.tlb_eventflags &= (uint16_t)~TLB_FLAG_HDR;
     return report(r);
 }

@@ -26,7 +26,8 @@ struct rows {
     uint64_t missing;
 };
 struct page {
-    struct rows **c; /* which stay where they are: each one's stream knows its text's place. NULL: no event yet */
+    struct rows *
+        *c; /* which stay where they are: each one's stream knows its text's place. NULL: no event yet */
     uint32_t n;
     uint64_t first; /* us; of the whole file */
 };
@@ -130,8 +131,7 @@ static void put_data(FILE *f, struct page *p, const char *path)
         put_string(f, r->header.tlh_id);
         fprintf(f, ", stack: ");
         put_string(f, r->stack);
-        fprintf(f, ", missing: %" PRIu64 ", left_out: %u, rows: [\n%s\n]}", r->missing, r->left_out,
-                r->text);
+        fprintf(f, ", missing: %" PRIu64 ", left_out: %u, rows: [\n%s\n]}", r->missing, r->left_out, r->text);
     }
     fprintf(f, "]};\nbox.names = {");
     for (int id = 1; id < 256; id++) {

@@ -108,9 +108,11 @@ static void recorded_is_what_was_on_the_wire(void **state)
     /* OUT and IN. The simulator's file has what is lost too: it is written where the packet leaves. */
     static const char *const directions[] = {"tcp.dstport == 80", "tcp.srcport == 80"};
     for (unsigned i = 0; i < 2; i++) {
-        snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y '%s' " FIELDS " 2>/dev/null", directory, directions[i]);
+        snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y '%s' " FIELDS " 2>/dev/null", directory,
+                 directions[i]);
         char *box = output(command);
-        snprintf(command, sizeof(command), "tshark -r %s -Y '%s' " FIELDS " 2>/dev/null", pcap, directions[i]);
+        snprintf(command, sizeof(command), "tshark -r %s -Y '%s' " FIELDS " 2>/dev/null", pcap,
+                 directions[i]);
         char *wire = output(command);
         assert_true(strlen(wire) > 1000);
         assert_string_equal(box, wire);

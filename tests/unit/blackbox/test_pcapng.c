@@ -234,7 +234,10 @@ static void sections_carry_names_process_and_version(void **state)
     struct box *b = *state;
     char hosts[] = "/tmp/leat-hosts-XXXXXX", process[64];
     int fd = mkstemp(hosts);
-    dprintf(fd, "# a comment\n10.0.0.2\tshop.example # and another\n10.0.0.2 second.example\n10.0.0.1 %070d\nrubbish\n", 1);
+    dprintf(fd,
+            "# a comment\n10.0.0.2\tshop.example # and another\n10.0.0.2 second.example\n10.0.0.1 "
+            "%070d\nrubbish\n",
+            1);
     close(fd);
     box_set(b, "net.inet.tcp.bb.hosts", hosts);
     struct bb_log *log = box_log(b, 100, TCP_LOG_STATE_TAIL);

@@ -304,7 +304,7 @@ static void the_limit_of_an_id_holds(void **state)
     assert_int_equal(box_events(b, other, 1), 0); /* HEAD: stops */
     assert_int_equal(other->mode, TCP_LOG_STATE_OFF);
     assert_int_equal(box_events(b, third, 50), 50); /* of no ID */
-    bb_close(b->l, other, b->now); /* its records wait, and count */
+    bb_close(b->l, other, b->now);                  /* its records wait, and count */
     assert_int_equal(bb_find_id(b->l, "shop")->records, 30);
     bb_dump_id(b->l, bb_find_id(b->l, "shop"), "asked"); /* nobody wants them: gone */
     assert_int_equal(bb_find_id(b->l, "shop")->records, 0);

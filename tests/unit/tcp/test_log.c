@@ -82,22 +82,54 @@ static void know(void)
 static const struct {
     const char *field, *value;
 } known[] = {
-    {"ticks", "5000"},         {"serial_nr", "0"},         {"stack_id", NULL},
-    {"event_id", "17"},        {"event_flags", "0x0013"},  {"event_flags_rxbuf", "1"},
-    {"event_flags_txbuf", "1"}, {"event_flags_hdr", "0"},  {"event_flags_verbose", "0"},
-    {"event_flags_stack", "1"}, {"errno", "0"},            {"rxb_acc", "318"},
-    {"rxb_ccc", "1318"},       {"rxb_spare", "0"},         {"txb_acc", "319"},
-    {"txb_accs", "320"},       {"txb_spare", "0"},         {"state", "5"},
-    {"starttime", "303"},      {"iss", "304"},             {"t_flags", "0x00000202"},
-    {"snd_una", "305"},        {"snd_max", "306"},         {"snd_cwnd", "307"},
-    {"snd_nxt", "308"},        {"snd_recover", "309"},     {"snd_wnd", "310"},
-    {"snd_ssthresh", "311"},   {"srtt", "312"},            {"rttvar", "313"},
-    {"rcv_up", "315"},         {"rcv_adv", "314"},         {"t_flags2", "0x00000020"},
-    {"rcv_nxt", "315"},        {"rcv_wnd", "316"},         {"dupacks", "217"},
-    {"seg_qlen", "302"},       {"snd_num_holes", "301"},   {"flex_1", "0"},
-    {"flex_2", "0"},           {"first_byte_in", "303"},   {"first_byte_out", "303"},
-    {"snd_shift", "7"},        {"rcv_shift", "9"},         {"pad_1", "0"},
-    {"pad_2", "0"},            {"pad_3", "0"},             {"payload_length", "0"},
+    {"ticks", "5000"},
+    {"serial_nr", "0"},
+    {"stack_id", NULL},
+    {"event_id", "17"},
+    {"event_flags", "0x0013"},
+    {"event_flags_rxbuf", "1"},
+    {"event_flags_txbuf", "1"},
+    {"event_flags_hdr", "0"},
+    {"event_flags_verbose", "0"},
+    {"event_flags_stack", "1"},
+    {"errno", "0"},
+    {"rxb_acc", "318"},
+    {"rxb_ccc", "1318"},
+    {"rxb_spare", "0"},
+    {"txb_acc", "319"},
+    {"txb_accs", "320"},
+    {"txb_spare", "0"},
+    {"state", "5"},
+    {"starttime", "303"},
+    {"iss", "304"},
+    {"t_flags", "0x00000202"},
+    {"snd_una", "305"},
+    {"snd_max", "306"},
+    {"snd_cwnd", "307"},
+    {"snd_nxt", "308"},
+    {"snd_recover", "309"},
+    {"snd_wnd", "310"},
+    {"snd_ssthresh", "311"},
+    {"srtt", "312"},
+    {"rttvar", "313"},
+    {"rcv_up", "315"},
+    {"rcv_adv", "314"},
+    {"t_flags2", "0x00000020"},
+    {"rcv_nxt", "315"},
+    {"rcv_wnd", "316"},
+    {"dupacks", "217"},
+    {"seg_qlen", "302"},
+    {"snd_num_holes", "301"},
+    {"flex_1", "0"},
+    {"flex_2", "0"},
+    {"first_byte_in", "303"},
+    {"first_byte_out", "303"},
+    {"snd_shift", "7"},
+    {"rcv_shift", "9"},
+    {"pad_1", "0"},
+    {"pad_2", "0"},
+    {"pad_3", "0"},
+    {"payload_length", "0"},
 };
 
 /* tshark's names of flags, by bit; and ours. */
@@ -142,9 +174,12 @@ static const struct {
     const char *field;
     unsigned ours;
 } flags2[11] = {
-    {"plpmtu_blackhole", 0}, {"plpmtu_pmtud", 0},         {"plpmtu_maxsegsnt", 0},    {"log_auto", 0},
-    {"drop_after_data", 0},  {"ecn_permit", TE_ON},       {"ecn_snd_cwr", TE_SEND_CWR}, {"ecn_snd_ece", TE_SEND_ECE},
-    {"ace_permit", TE_ACCURATE}, {NULL, 0},               {"first_bytes_complete", 0},
+    {"plpmtu_blackhole", 0},      {"plpmtu_pmtud", 0},
+    {"plpmtu_maxsegsnt", 0},      {"log_auto", 0},
+    {"drop_after_data", 0},       {"ecn_permit", TE_ON},
+    {"ecn_snd_cwr", TE_SEND_CWR}, {"ecn_snd_ece", TE_SEND_ECE},
+    {"ace_permit", TE_ACCURATE},  {NULL, 0},
+    {"first_bytes_complete", 0},
 };
 
 static char *output(const char *command)
@@ -161,7 +196,8 @@ static char *output(const char *command)
 static unsigned columns(const char *prefix, const char *const *field, unsigned n, char *cell[ROWS][ROWS])
 {
     static char command[8192];
-    int at = snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y bblog -T fields -E separator=,", directory);
+    int at = snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -Y bblog -T fields -E separator=,",
+                      directory);
     assert_int_equal(tcp_log_setopt(tp, TCP_LOGDUMP, "asked", 5), 0);
     bb_reap(e.tcp->bb);
     for (unsigned i = 0; i < n; i++)
@@ -205,7 +241,8 @@ static void every_field_of_a_known_state(void **state)
 /* The tables above leave none out that this tshark has. */
 static void no_field_is_forgotten(void **state)
 {
-    char *all = output("tshark -G fields 2>/dev/null | awk -F'\\t' '$3 ~ /^bblog\\./ { print substr($3, 7) }'");
+    char *all =
+        output("tshark -G fields 2>/dev/null | awk -F'\\t' '$3 ~ /^bblog\\./ { print substr($3, 7) }'");
     unsigned n = 0;
     for (char *name; (name = strsep(&all, "\n")) != NULL && *name; n++) {
         bool found = false;
@@ -279,10 +316,10 @@ static void every_flag_of_the_second_word_alone(void **state)
 static void every_event(void **state)
 {
     static const char *const field[] = {"event_id", "errno", "flex_1", "flex_2", "payload_length"};
-    static const uint8_t plain[] = {TCP_LOG_SB_WAKE,    TCP_LOG_BAD_RETRAN, BBR_LOG_BBRUPD,  BBR_LOG_ENTREC,
-                                    BBR_LOG_EXITREC,    BBR_LOG_CWND,       BBR_LOG_JUSTRET, BBR_LOG_PERSIST,
-                                    TCP_LOG_SOCKET_OPT, BBR_LOG_ENOBUF_JMP, TCP_LOG_RTT,     TCP_LOG_REASS,
-                                    TCP_HDWR_TLS,       TCP_HYSTART,        TCP_RACK_TP_TRIGGERED};
+    static const uint8_t plain[] = {
+        TCP_LOG_SB_WAKE, TCP_LOG_BAD_RETRAN, BBR_LOG_BBRUPD,  BBR_LOG_ENTREC,     BBR_LOG_EXITREC,
+        BBR_LOG_CWND,    BBR_LOG_JUSTRET,    BBR_LOG_PERSIST, TCP_LOG_SOCKET_OPT, BBR_LOG_ENOBUF_JMP,
+        TCP_LOG_RTT,     TCP_LOG_REASS,      TCP_HDWR_TLS,    TCP_HYSTART,        TCP_RACK_TP_TRIGGERED};
     static const struct {
         uint32_t v[5];
     } special[] = {
@@ -306,7 +343,9 @@ static void every_event(void **state)
     assert_int_equal(columns("", field, RTE_DIM(field), cell), n);
     for (unsigned row = 0; row < n; row++) {
         for (unsigned i = 0; i < RTE_DIM(field); i++) {
-            uint32_t want = row >= RTE_DIM(plain) ? special[row - RTE_DIM(plain)].v[i] : i == 0 ? plain[row] : 0;
+            uint32_t want = row >= RTE_DIM(plain) ? special[row - RTE_DIM(plain)].v[i]
+                            : i == 0              ? plain[row]
+                                                  : 0;
             if (strtoul(cell[row][i], NULL, 10) != want)
                 fail_msg("event %s: %s is %s, expected %u", cell[row][0], field[i], cell[row][i], want);
         }
@@ -360,12 +399,8 @@ static void verbose_names_the_function(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(every_field_of_a_known_state),
-        TEST(no_field_is_forgotten),
-        TEST(every_flag_alone),
-        TEST(every_flag_of_the_second_word_alone),
-        TEST(every_event),
-        TEST(the_part_of_the_stack),
+        TEST(every_field_of_a_known_state),        TEST(no_field_is_forgotten), TEST(every_flag_alone),
+        TEST(every_flag_of_the_second_word_alone), TEST(every_event),           TEST(the_part_of_the_stack),
         TEST(verbose_names_the_function),
     };
     if (!mkdtemp(directory))

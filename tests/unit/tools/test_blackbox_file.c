@@ -166,7 +166,8 @@ static void packed_files(void **state)
     bool broken;
     write_sample(&w);
     to_disk(&w, w.n);
-    snprintf(command, sizeof(command), "gzip -c %s >%s.gz && cat %s.gz %s.gz >%s && rm %s.gz", path, path, path, path, path, path);
+    snprintf(command, sizeof(command), "gzip -c %s >%s.gz && cat %s.gz %s.gz >%s && rm %s.gz", path, path,
+             path, path, path, path);
     assert_int_equal(system(command), 0);
     struct seen twice = {0};
     assert_int_equal(box_read(path, see_twice, &twice, &broken, err, sizeof(err)), 0);
@@ -221,7 +222,8 @@ static void a_page_of_two_connections(void **state)
     page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
     fclose(f);
     unlink(out);
-    char *one = strstr(page, "{name: \"10.0.0.1.80 - 10.0.0.2.12345\""), *two = one ? strstr(one, "{name: \"10.0.0.1.80 - 10.0.0.2.256\"") : NULL;
+    char *one = strstr(page, "{name: \"10.0.0.1.80 - 10.0.0.2.12345\""),
+         *two = one ? strstr(one, "{name: \"10.0.0.1.80 - 10.0.0.2.256\"") : NULL;
     assert_non_null(two);
     assert_non_null(memmem(one, (size_t)(two - one), "missing: 3,", 11));
     assert_non_null(strstr(two, "rows: [\n[0.000000,5,1,"));
@@ -273,8 +275,8 @@ int main(void)
         cmocka_unit_test(what_was_written_comes_back), cmocka_unit_test(a_file_that_breaks_off),
         cmocka_unit_test(other_files_are_refused),     cmocka_unit_test(control_characters_do_not_pass),
         cmocka_unit_test(times_of_any_64_bits),        cmocka_unit_test(packed_files),
-        cmocka_unit_test(a_page_of_two_connections),
-        cmocka_unit_test(what_sending_waits_for),      cmocka_unit_test(names_and_numbers),
+        cmocka_unit_test(a_page_of_two_connections),   cmocka_unit_test(what_sending_waits_for),
+        cmocka_unit_test(names_and_numbers),
     };
     int fd = mkstemp(path);
     if (fd < 0)
