@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Both ends in one process over the simulated wire: what a request costs the stack, in ns and (under callgrind, collecting in
 // bench_measured()) in instructions.
-//   bench rr|crr|bulk CONNS COUNT    COUNT: requests, or MiB for bulk, in the measured part
+//   bench rr|crr|bulk CONNS COUNT [STACK]    COUNT: requests, or MiB for bulk, in the measured part
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <time.h>
 #include <leat/event.h>
 #include <leat/leat.h>
+#include <leat/sysctl.h>
 #include <rte_ethdev.h>
 #include "port/sim/sim.h"
 
@@ -210,7 +211,18 @@ __attribute__((noinline)) void bench_measured(uint64_t count)
     run_to(b.done + count);
 }
 
-static void set_up(void)
+/* The TCP stack of both ends. */
+static void set_stack(const char *name)
+{
+    struct sim_node *ends[] = {b.client, b.server};
+    for (unsigned i = 0; i < 2; i++) {
+        sim_enter(ends[i]);
+        if (leat_sysctlbyname("net.inet.tcp.functions_default", NULL, NULL, name, strlen(name)) < 0)
+            die(name);
+    }
+}
+
+static void set_up(const char *stack)
 {
     if (sim_eal_init(2048) < 0 || !(b.sim = sim_create(1)))
         die("simulator");
@@ -227,6 +239,8 @@ static void set_up(void)
     if (!l || sim_addr(l, b.client, "10.0.0.1/8") < 0 || sim_addr(l, b.server, "10.0.0.2/8") < 0)
         die("link");
     sim_wire(l, b.client)->delay_ns = sim_wire(l, b.server)->delay_ns = 10 * NS_PER_US;
+    if (stack)
+        set_stack(stack);
     b.to = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(0x0a000002)};
     sim_enter(b.server);
@@ -244,15 +258,15 @@ static void set_up(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT\n");
+    if (argc < 4 || argc > 5) {
+        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT [STACK]\n");
         return 2;
     }
     b.bulk = strcmp(argv[1], "bulk") == 0;
     b.reconnect = strcmp(argv[1], "crr") == 0;
     b.conns = (unsigned)atoi(argv[2]);
     uint64_t count = strtoull(argv[3], NULL, 10);
-    set_up();
+    set_up(argv[4]);
     struct peer *peers = calloc(b.conns, sizeof(*peers));
     for (unsigned i = 0; i < b.conns; i++) {
         sim_enter(b.client);
