@@ -9,7 +9,6 @@
 #include "sysctl/sysctl.h"
 
 #define MBIT_S  UINT64_C(125000) /* bytes a second */
-#define SLOT    10000.0          /* ns: a timer goes off in the slot after its deadline's */
 #define MOST    200000
 #define HEADERS 54 /* Ethernet, IPv4, TCP; timestamps take 12 more */
 
@@ -132,7 +131,7 @@ static void close_flow(struct flow *f)
     (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS |          \
      RTE_ETH_TX_OFFLOAD_TCP_TSO)
 
-/* Over all: the rate within 1 %. Each gap: what the departure before takes at the rate, within 1 % and a slot of the wheel. */
+/* Over all, and each gap: what the departure before takes at the rate, within 1 %. */
 static void check_gaps(uint64_t rate, unsigned from)
 {
     uint64_t bytes = 0;
@@ -143,7 +142,7 @@ static void check_gaps(uint64_t rate, unsigned from)
         double off = gap > due ? gap - due : due - gap;
         bytes += w.d[i].bytes;
         worst = off / due > worst ? off / due : worst;
-        if (off > due / 100 + SLOT)
+        if (off > due / 100)
             fail_msg("gap %u: %.0f ns after %u bytes, %.0f are due", i, gap, w.d[i].bytes, due);
     }
     double took = (double)(w.d[w.n - 1].at - w.d[from].at), got = (double)bytes * 1e9 / took;
