@@ -2,8 +2,11 @@
 #include "engine/engine.h"
 #include <errno.h>
 #include <rte_debug.h>
+#include <rte_common.h>
 #include "base/alloc.h"
 #include "sysctl/sysctl.h"
+
+#define OVERSLEEP_MOST (300 * NS_PER_US)
 
 static unsigned stations_run(struct engine *e, enum engine_phase phase)
 {
@@ -67,6 +70,26 @@ uint64_t engine_next(const struct engine *e)
     return TAILQ_EMPTY(&e->due) ? wheel_next(&e->wheel) : e->now;
 }
 
+/* Not shorter than the least, not longer than idle_us, not into the next timer's time. */
+uint64_t engine_sleep(const struct engine *e)
+{
+    const struct engine_params *p = &e->params;
+    uint64_t ns = p->idle_us * NS_PER_US, next = engine_next(e);
+    uint64_t ahead = next > e->now ? next - e->now : 0,
+             least = RTE_MIN(p->sleep_min_us, p->idle_us) * NS_PER_US;
+    if (ahead < least + e->oversleep)
+        return 0;
+    return RTE_MIN(ns, ahead - e->oversleep);
+}
+
+/* Grows at once, shrinks slowly; one that was far longer was no sleep, but somebody else's work. */
+void engine_slept(struct engine *e, uint64_t asked, uint64_t slept)
+{
+    uint64_t over = slept > asked ? RTE_MIN(slept - asked, OVERSLEEP_MOST) : 0;
+    e->stats.idle_sleeps++;
+    e->oversleep = over > e->oversleep ? over : e->oversleep - (e->oversleep - over) / 16;
+}
+
 void engine_station(struct engine *e, enum engine_phase phase, station_fn run, void *arg)
 {
     for (struct station *s = e->stations[phase]; s < e->stations[phase] + ENGINE_STATIONS; s++) {
@@ -101,6 +124,8 @@ static const struct sysctl_oid engine_oids[] = {
                        "packet buffers that were not to be had"),
     SYSCTL_OID_U64("leat.engine.wheel_behind_max", struct engine, wheel.behind_max_ns, SYSCTL_RD, 0, 0,
                    INT64_MAX, "ns", "the most that a timer was late"),
+    SYSCTL_OID_U64("leat.engine.oversleep", struct engine, oversleep, SYSCTL_RD, 0, 0, INT64_MAX, "ns",
+                   "how much later than asked for sleeps lately ended: it wakes so much earlier"),
     SYSCTL_OID_GAUGE("leat.engine.timers_armed", struct engine, wheel.armed, "timers", "timers on the wheel"),
 };
 

@@ -62,6 +62,7 @@ struct engine_params {     /* sysctl leat.engine.* */
     uint32_t wheel_budget; /* timers fired per turn */
     uint32_t idle_us;      /* after idle_turns empty turns sleep this long; 0 = always poll */
     uint32_t idle_turns;
+    uint32_t sleep_min_us; /* sysctl net.inet.tcp.hpts.minsleep */
 };
 struct engine_stats {
     uint64_t turns, idle_turns, idle_sleeps, timers, due_runs, control_requests, pkt_alloc_failed;
@@ -78,8 +79,9 @@ struct engine {
     struct tcp_layer *tcp;
     struct tls_layer *tls;
     struct so_layer *so;
-    uint32_t id;    /* 0, 1, ... in the process */
-    uint32_t count; /* engines in the process */
+    uint32_t id;        /* 0, 1, ... in the process */
+    uint32_t count;     /* engines in the process */
+    uint64_t oversleep; /* ns: how much later than asked for the engine lately woke from a sleep */
     bool stopping;
     bool in_application; /* the application phase is running: an inner turn (a blocking call) leaves it out */
     struct rng rng;
@@ -110,6 +112,12 @@ void engine_destroy(struct engine *e);
 void engine_station(struct engine *e, enum engine_phase phase, station_fn run, void *arg);
 /* One turn, ARCHITECTURE §2. Returns the work done; 0 = idle. */
 unsigned engine_turn(struct engine *e);
+/*
+ * May the engine sleep now, having nothing to do? ns: for how long, so that it is awake when the next timer is due, whatever sleeps overrun by; 0:
+ * it should poll. engine_slept() is told how long it was.
+ */
+uint64_t engine_sleep(const struct engine *e);
+void engine_slept(struct engine *e, uint64_t asked, uint64_t slept);
 /* Earliest time at which a turn has something to do by itself (now when something is due; the wheel's next otherwise). */
 uint64_t engine_next(const struct engine *e);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <sys/prctl.h>
 #include <rte_launch.h>
 #include "engine/control.h"
 #include "process/tool.h"
@@ -20,18 +21,17 @@ unsigned proc_stop_station(struct engine *e, void *process)
     return 0;
 }
 
-/* Nothing has happened for idle_turns turns: sleep, but not past the next timer. */
+/* Nothing has happened for idle_turns turns. */
 static void idle(struct engine *e)
 {
-    uint64_t ns = e->params.idle_us * NS_PER_US, next = engine_next(e);
+    uint64_t ns = engine_sleep(e), from;
 
-    if (next <= e->now)
+    if (ns == 0)
         return;
-    if (next - e->now < ns)
-        ns = next - e->now;
-    e->stats.idle_sleeps++;
+    from = e->env.clock(e->env.arg);
     nanosleep(&(struct timespec){.tv_sec = (time_t)(ns / NS_PER_SEC), .tv_nsec = (long)(ns % NS_PER_SEC)},
               NULL);
+    engine_slept(e, ns, e->env.clock(e->env.arg) - from);
 }
 
 static void turns(struct engine *e)
@@ -49,6 +49,8 @@ static void turns(struct engine *e)
 static int live(struct process *p, struct engine *e)
 {
     void *stack = proc_crash_stack();
+    prctl(PR_SET_TIMERSLACK,
+          1UL); /* sleeps end when they should; the kernel's 50 us are for programs that need not care */
     so_set_current(e);
     if (p->start && p->start(p->start_arg) != 0) {
         atomic_store(&p->failed, true);

@@ -25,6 +25,7 @@ static void layer_free(struct tcp_layer *t)
     fastopen_destroy(t);
     syncache_destroy(t);
     sysctl_unregister(t->e->sysctl, t);
+    tcp_hpts_unregister(t);
     hostcache_destroy(t);
     tcp_pmtu_destroy(t);
     if (t->stats)
@@ -41,6 +42,8 @@ static int layer_tables(struct tcp_layer *t)
     int rc = tcp_params_register(t);
     if (rc == 0)
         rc = tcp_functions_register(t);
+    if (rc == 0)
+        rc = tcp_hpts_register(t);
     if (rc < 0)
         return rc;
     t->stats = mem_alloc(sizeof(*t->stats));

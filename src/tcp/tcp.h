@@ -87,6 +87,9 @@ struct tcp_syncache;
 /* params.c, stats.c: sysctl names. 0 or -errno. */
 int tcp_params_register(struct tcp_layer *t);
 int tcp_stats_register(struct tcp_layer *t);
+/* hpts.c: names of the engine's wheel. */
+int tcp_hpts_register(struct tcp_layer *t);
+void tcp_hpts_unregister(struct tcp_layer *t);
 /* cc/cc.c: names of congestion controls, blanks between. 0 or -ENOSPC. */
 int tcp_cc_names(char *buf, size_t size);
 int tcp_create(struct engine *e);

@@ -239,6 +239,35 @@ static void every_failed_allocation_is_survived(void **state)
 
 #define TEST(FN) cmocka_unit_test_setup_teardown(FN, begin, end)
 
+/* leat.engine.idle_us at most, net.inet.tcp.hpts.minsleep at least, and awake before the next timer is due by as much as sleeps overran. */
+static void sleeps_end_before_the_next_timer(void **state)
+{
+    struct job j = {0};
+    wheel_timer_init(&j.timer, job_fire);
+    e->params.idle_us = 1000;
+    e->params.sleep_min_us = 250;
+    engine_turn(e);
+    assert_int_equal(engine_sleep(e), 1000 * NS_PER_US); /* nothing to wait for */
+    wheel_arm(&e->wheel, &j.timer, now + 5 * NS_PER_MS);
+    assert_int_equal(engine_sleep(e), 1000 * NS_PER_US);
+    wheel_arm(&e->wheel, &j.timer, now + 400 * NS_PER_US);
+    assert_int_equal(engine_sleep(e), 400 * NS_PER_US);
+    engine_slept(e, 400 * NS_PER_US, 460 * NS_PER_US); /* 60 us too long */
+    assert_int_equal(engine_sleep(e), 340 * NS_PER_US);
+    wheel_arm(&e->wheel, &j.timer, now + 300 * NS_PER_US);
+    assert_int_equal(engine_sleep(e), 0); /* 240 us would be left: it polls */
+    for (int i = 0; i < 200; i++)
+        engine_slept(e, 400 * NS_PER_US, 400 * NS_PER_US); /* sleeps have become exact */
+    assert_int_equal(engine_sleep(e), 300 * NS_PER_US - e->oversleep);
+    assert_true(e->oversleep < 50);
+    engine_slept(e, 400 * NS_PER_US, NS_PER_SEC); /* somebody else had the CPU */
+    assert_true(e->oversleep <= 300 * NS_PER_US);
+    wheel_arm(&e->wheel, &j.timer, now - 1);
+    assert_int_equal(engine_sleep(e), 0);
+    wheel_cancel(&e->wheel, &j.timer);
+    assert_int_equal(e->stats.idle_sleeps, 202);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +279,7 @@ int main(void)
         TEST(inner_turn_leaves_the_application_out),
         TEST(turn_without_work_is_idle),
         TEST(next_is_now_when_something_is_due_else_the_wheels),
+        TEST(sleeps_end_before_the_next_timer),
         TEST(wheel_budget_spreads_a_burst_over_turns),
         TEST(every_failed_allocation_is_survived),
     };
