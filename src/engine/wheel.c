@@ -18,7 +18,7 @@ static const struct level {
 
 /* ---- which slots are used ---- */
 
-static void used_set(struct wheel_used *u, unsigned i)
+static __rte_always_inline void used_set(struct wheel_used *u, unsigned i)
 {
     uint64_t before = u->slots[i / 64];
     u->slots[i / 64] = before | UINT64_C(1) << (i % 64);
@@ -95,7 +95,7 @@ void wheel_init(struct wheel *w, uint64_t now)
 
 /* ---- in and out ---- */
 
-static void put(struct wheel *w, struct wheel_timer *t, unsigned l, uint64_t slot)
+static __rte_always_inline void put(struct wheel *w, struct wheel_timer *t, unsigned l, uint64_t slot)
 {
     unsigned i = (unsigned)(slot >> levels[l].shift) & ((1u << levels[l].bits) - 1);
     struct wheel_slot *to = &w->slot[levels[l].first + i];
@@ -221,59 +221,97 @@ static uint64_t spread_ahead(struct wheel *w, unsigned l)
 
 /* ---- serving ---- */
 
-static void count_late(struct wheel *w, uint64_t late)
+static void count_late(struct wheel *w, uint64_t late, unsigned n)
 {
     unsigned bucket = 0;
     if (__builtin_expect(late >= WHEEL_SLOT_NS, 0))
         bucket = 64u - (unsigned)__builtin_clzll(late / WHEEL_SLOT_NS);
-    w->late[RTE_MIN(bucket, WHEEL_LATE_BUCKETS - 1u)]++;
+    w->late[RTE_MIN(bucket, WHEEL_LATE_BUCKETS - 1u)] += n;
     if (late > w->behind_max_ns)
         w->behind_max_ns = late;
 }
 
-static void fire(struct wheel *w, struct wheel_timer *t, uint64_t now)
-{
-    count_late(w, now - t->deadline);
-    t->deadline = TIME_NEVER;
-    w->armed--;
-    w->fired++;
-    t->fire(t, now);
-}
+/* What a slot holds: how many are due, the earliest of them, the earliest that is not. */
+struct view {
+    unsigned n, due;
+    uint64_t first, rest;
+};
 
-/* Takes what is due off the slot, into a list, budget at most. Returns the earliest deadline of what stays. */
-static uint64_t take_due(struct wheel *w, uint64_t slot, uint64_t now, unsigned *budget,
-                         struct wheel_slot *due)
+static struct view look_at(const struct wheel_slot *s, uint64_t now)
 {
-    struct wheel_timer *t = LIST_FIRST(&w->slot[slot & (WHEEL_SLOTS - 1)]), *next;
-    uint64_t rest = TIME_NEVER;
-    LIST_INIT(due);
-    for (; t; t = next) {
-        next = LIST_NEXT(t, link);
-        if (t->deadline <= now && *budget > 0) {
-            --*budget;
-            slot_remove(w, t);
-            LIST_INSERT_HEAD(due, t, link);
-        } else if (t->deadline < rest) {
-            rest = t->deadline;
+    struct view v = {.first = TIME_NEVER, .rest = TIME_NEVER};
+    const struct wheel_timer *t;
+    LIST_FOREACH (t, s, link) {
+        v.n++;
+        if (t->deadline <= now) {
+            v.due++;
+            v.first = RTE_MIN(v.first, t->deadline);
+        } else {
+            v.rest = RTE_MIN(v.rest, t->deadline);
         }
     }
-    return rest;
+    return v;
 }
 
-/* Fires what the slot holds and is due. What is cancelled meanwhile leaves the list; what is armed waits for the next advance. Returns whether that
- * was all: else the budget is spent. */
+/* Takes what is due off the slot, into a list, at most so many. */
+static void take_due(struct wheel *w, struct wheel_slot *s, uint64_t now, unsigned most,
+                     struct wheel_slot *due)
+{
+    struct wheel_timer *t, *next;
+    LIST_INIT(due);
+    LIST_FOREACH_SAFE (t, s, link, next) {
+        if (t->deadline > now || most-- == 0)
+            continue;
+        slot_remove(w, t);
+        LIST_INSERT_HEAD(due, t, link);
+    }
+}
+
+static void take_all(struct wheel *w, struct wheel_slot *s, struct wheel_slot *due)
+{
+    due->lh_first = LIST_FIRST(s);
+    due->lh_first->link.le_prev = &due->lh_first;
+    LIST_INIT(s);
+    used_clear(&w->used[0], (unsigned)(s - w->slot));
+}
+
+/* Fires the timers of a list; what is cancelled meanwhile leaves it. late: count each one's, else it is 0 slots. */
+static void fire(struct wheel *w, struct wheel_slot *due, uint64_t now, bool late)
+{
+    struct wheel_timer *t;
+    unsigned n = 0;
+    while ((t = LIST_FIRST(due)) != NULL) {
+        LIST_REMOVE(t, link);
+        if (late)
+            count_late(w, now - t->deadline, 1);
+        t->deadline = TIME_NEVER;
+        w->armed--;
+        n++;
+        t->fire(t, now);
+    }
+    w->fired += n;
+    w->late[0] += late ? 0 : n;
+}
+
+/* Fires what the slot holds and is due; what is armed meanwhile waits for the next advance. Returns whether that was all: else the budget is spent. */
 static bool serve(struct wheel *w, uint64_t slot, uint64_t now, unsigned *budget)
 {
-    struct wheel_slot due;
-    struct wheel_timer *t;
-    uint64_t rest = take_due(w, slot, now, budget, &due);
-    if (rest < w->attend)
-        w->attend = rest;
-    while ((t = LIST_FIRST(&due)) != NULL) {
-        LIST_REMOVE(t, link);
-        fire(w, t, now);
-    }
-    return rest > now;
+    struct wheel_slot *s = &w->slot[slot & (WHEEL_SLOTS - 1)], due;
+    struct view v = look_at(s, now);
+    bool late = v.due > 0 && now - v.first >= WHEEL_SLOT_NS, all = v.due <= *budget;
+    if (v.rest < w->attend)
+        w->attend = v.rest;
+    if (v.due == 0)
+        return true;
+    if (v.due == v.n && all)
+        take_all(w, s, &due);
+    else
+        take_due(w, s, now, *budget, &due);
+    *budget -= all ? v.due : *budget;
+    if (!late && now - v.first > w->behind_max_ns)
+        w->behind_max_ns = now - v.first;
+    fire(w, &due, now, late);
+    return all;
 }
 
 /*

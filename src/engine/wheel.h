@@ -23,7 +23,7 @@ struct wheel_timer {
         fire; /* set by wheel_timer_init; the timer is off the wheel when it is called and may be armed again */
 };
 /* hint: where timers armed last lie, for fetching their memory before they are due. Never followed: they may be gone. */
-#define WHEEL_HINTS 6
+#define WHEEL_HINTS 14
 struct wheel_slot {
     struct wheel_timer *lh_first; /* as LIST_HEAD has it */
     uint32_t hint[WHEEL_HINTS];
