@@ -6,8 +6,14 @@ seeds=2000 checked=150
 [ "$2" -eq 0 ] || { seeds=20000; checked=2000; }
 "$1/release/tests/sim/torture" --seeds "$seeds"
 "$1/sanitize/tests/sim/torture" --seeds "$checked"
+# Connections that change their stack: 200 seeds, 1,000 with LONG = 1; and with TLS below.
+switching=200 switching_checked=40
+[ "$2" -eq 0 ] || { switching=1000; switching_checked=200; }
+"$1/release/tests/sim/torture_stacks" --seeds "$switching"
+"$1/sanitize/tests/sim/torture_stacks" --seeds "$switching_checked"
 # TLS in both directions: 300 seeds, 2,000 with LONG = 1.
 tls=300 tls_checked=60
 [ "$2" -eq 0 ] || { tls=2000; tls_checked=500; }
 LEAT_SEEDS=$tls "$1/release/tests/sim/sim_tls_torture"
 LEAT_SEEDS=$tls_checked "$1/sanitize/tests/sim/sim_tls_torture"
+LEAT_SWITCH=1 LEAT_SEEDS=$((tls / 3)) "$1/release/tests/sim/sim_tls_torture"

@@ -3,6 +3,7 @@
 // at any moment, ciphertext read ahead and put back, buffers of 4 KiB, slow readers, loss and reordering, slow and failing workers. What
 // arrives is what was sent, byte for byte and record type by record type, or the connection has ended with an error; and no byte of the
 // secret is ever seen on the wire.
+#include "sim/switch.h"
 #include "sim/tls/records.h"
 #include <unistd.h>
 
@@ -406,9 +407,22 @@ static void check_lanes(const struct lane *l, bool failing)
     }
 }
 
+static struct switched switched;
+
+/* LEAT_SWITCH=1: connections change their TCP stack now and then. */
+static void maybe_switch(struct pair *p, struct lane *lanes)
+{
+    if (!getenv("LEAT_SWITCH"))
+        return;
+    switch_stacks(p->a, lanes->r, 5, &switched);
+    switch_stacks(p->b, lanes->r, 5, &switched);
+    assert_int_equal(switched.unexpected, 0);
+}
+
 static void run_lanes(struct pair *p, struct lane *lanes, struct rng *r, unsigned turns)
 {
     for (unsigned i = 0; i < turns && !lanes[0].broken && !lanes[1].broken; i++) {
+        maybe_switch(p, lanes);
         send_turn(&lanes[rng_below(r, 2)]);
         sim_run_for(p->sim, rng_below(r, 4) * NS_PER_MS);
         recv_turn(&lanes[rng_below(r, 2)]);
@@ -424,8 +438,10 @@ static void drain(struct pair *p, struct lane *lanes)
         }
         if (lanes[0].broken || lanes[1].broken)
             break; /* what is left of the other direction is not worth waiting for */
-        if (i % 16 == 0)
+        if (i % 16 == 0) {
+            maybe_switch(p, lanes);
             sim_run_for(p->sim, 5 * NS_PER_MS);
+        }
     }
 }
 
@@ -492,6 +508,12 @@ static void one_seed(uint64_t seed)
     pair_free(p); /* nothing leaks, whatever is under way */
 }
 
+static void say_switched(void)
+{
+    if (getenv("LEAT_SWITCH"))
+        switched_print(&switched);
+}
+
 static void test_torture_by_seeds(void **state)
 {
     const char *n = getenv("LEAT_SEEDS"), *first = getenv("LEAT_SEED");
@@ -508,6 +530,7 @@ static void test_torture_by_seeds(void **state)
                   (unsigned long long)total.bytes, (unsigned long long)total.controls,
                   (unsigned long long)total.keys, (unsigned long long)total.whole,
                   (unsigned long long)total.broken);
+    say_switched();
 }
 
 int main(void)
