@@ -139,7 +139,16 @@ static void open_all(struct engine *e)
         tcp_set_state(tp, TCPS_ESTABLISHED);
         pacer_limit(tp, rate);
         engine_unmark_due(e, &tp->due);
-        tp->pacer.next = e->now + NS_PER_MS + (uint64_t)rand() * (gap / 1000) / (RAND_MAX / 1000);
+    }
+}
+
+/* Each begins at a moment of its own, when all are there. */
+static void start_all(struct engine *e)
+{
+    struct tcb *tp;
+    e->now = machine_clock(NULL);
+    TAILQ_FOREACH (tp, &e->tcp->all, all_link) {
+        tp->pacer.next = e->now + 50 * NS_PER_MS + (uint64_t)rand() * (gap / 1000) / (RAND_MAX / 1000);
         pacer_wait(tp);
     }
 }
@@ -158,14 +167,26 @@ static void engine(void)
     e->params.wheel_budget = 1024;
     e->now = machine_clock(NULL);
     open_all(e);
-    for (uint64_t end = e->now + gap; e->now < end;)
+    start_all(e);
+    for (uint64_t end = e->now + 50 * NS_PER_MS + gap; e->now < end;)
         engine_turn(e);
     memset(e->wheel.late, 0, sizeof(e->wheel.late));
     e->wheel.behind_max_ns = 0;
     size_t allocated = mallinfo2().uordblks;
     uint64_t cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID), before = sent, turns = e->stats.turns, from = e->now;
-    while (e->now < from + length_ms * NS_PER_MS)
+    uint64_t long_turns = 0, longest = 0, lost = 0, did = 0;
+    while (e->now < from + length_ms * NS_PER_MS) {
+        uint64_t last = e->now, fired = e->wheel.fired;
         engine_turn(e);
+        /* The turn before took so long for so little: the CPU was somebody else's. */
+        uint64_t little = did;
+        did = e->wheel.fired - fired;
+        if (e->now - last > WHEEL_SLOT_NS + little * NS_PER_US) {
+            long_turns++;
+            lost += e->now - last;
+        }
+        longest = RTE_MAX(longest, e->now - last);
+    }
     cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     double took = (double)(e->now - from) / NS_PER_SEC;
     printf("engine: %u connections at %lu bytes/s: %.0f departures/s of %.0f, %.0f turns/s, CPU %.0f %%; %ld "
@@ -173,6 +194,9 @@ static void engine(void)
            conns, rate, (double)(sent - before) / took, conns * 1e9 / (double)gap,
            (double)(e->stats.turns - turns) / took, (double)cpu / took / 1e7,
            (long)(mallinfo2().uordblks - allocated));
+    printf("engine: %lu turns without the CPU for more than a slot, %.2f %% of the time; the longest turn "
+           "%.1f us\n",
+           long_turns, (double)lost / took / 1e7, (double)longest / NS_PER_US);
     char text[100];
     sysctl_get_text(e->sysctl, "net.inet.tcp.hpts.lateness", text, sizeof(text));
     printf("engine: lateness in us: %s\nengine: slots late:", text);
