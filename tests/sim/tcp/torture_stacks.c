@@ -33,7 +33,7 @@ static struct end ends[2 * CONNS]; /* the client's, then the server's */
 static int listener, file = -1;
 static unsigned accepted;
 static struct rng rng;
-static uint64_t seed, failures;
+static uint64_t seed, failures, received;
 static unsigned often;
 static bool wrong, harsh;
 static struct switched total;
@@ -221,8 +221,8 @@ static void set_up(void)
         *s = (struct end){
             .node = server, .fd = -1, .file = rng_below(&rng, 2), .most = 1 + rng_below(&rng, 65536)};
         s->id = s->file ? 0 : i + 101;
-        c->to_send = s->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << rng_below(&rng, harsh ? 17 : 20));
-        s->to_send = c->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << rng_below(&rng, harsh ? 18 : 21));
+        c->to_send = s->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << (8 + rng_below(&rng, harsh ? 9 : 12)));
+        s->to_send = c->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << (10 + rng_below(&rng, harsh ? 9 : 12)));
         sim_enter(client);
         c->fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         if (leat_connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
@@ -257,6 +257,7 @@ static bool judge(void)
         else if (ends[i].error && !harsh)
             complain(&ends[i], strerror(ends[i].error), ends[i].got);
         failures += ends[i].error != 0;
+        received += ends[i].got;
     }
     return !wrong;
 }
@@ -301,6 +302,7 @@ int main(int argc, char **argv)
     for (seed = first; seed < first + n; seed++)
         bad += !run();
     switched_print(&total);
-    printf("%lu seeds, %lu failed; %lu ends of connections that the wire broke\n", n, bad, failures);
+    printf("%lu seeds, %lu failed; %lu bytes, %lu ends of connections that the wire broke\n", n, bad,
+           received, failures);
     return bad != 0;
 }
