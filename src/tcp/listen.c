@@ -72,7 +72,8 @@ static void inherit(struct tcb *tp, const struct tcb *listener)
     tp->keepcnt = listener->keepcnt;
     tp->user_timeout_ms = listener->user_timeout_ms;
     tp->bind_flags = listener->bind_flags;
-    pacer_limit(tp, listener->pacer.limit);
+    if (listener->pacer.limit)
+        pacer_limit(tp, listener->pacer.limit);
 }
 
 /* What the SYN and our SYN-ACK said. 0, -ENOMEM. */

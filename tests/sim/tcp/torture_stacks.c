@@ -23,6 +23,7 @@ struct end {
     uint32_t id;   /* of the bytes that it sends */
     uint32_t most; /* bytes in one call */
     bool file;     /* sends by leat_sendfile() */
+    unsigned slow; /* reads in one turn of so many */
     bool shut, done;
     int error;
 };
@@ -130,7 +131,8 @@ static int turn(void *first)
             continue;
         if (e->sent == 0 && e->got == 0 && leat_poll(&p, 1, 0) == 0)
             continue; /* still connecting */
-        receive(e, at_client ? e[CONNS].id : e[-CONNS].id);
+        if (rng_below(&rng, e->slow) == 0)
+            receive(e, at_client ? e[CONNS].id : e[-CONNS].id);
         if (!e->done)
             transmit(e);
     }
@@ -204,7 +206,7 @@ static void set_up(void)
     harsh = rng_below(&rng, 4) == 0;
     choose_wire(sim_wire(l, client));
     choose_wire(sim_wire(l, server));
-    set(server, "leat.filecache.sync_delay", rng_below(&rng, 2) ? 0 : 1 + rng_below(&rng, 20000));
+    set(server, "leat.filecache.sync_delay", rng_below(&rng, 3) ? 1 + rng_below(&rng, 20000) : 0);
     if (rng_below(&rng, 4) == 0) /* some without SACK */
         set(client, "net.inet.tcp.sack.enable", 0);
     often = 1 + rng_below(&rng, rng_below(&rng, 2) ? 300 : 20);
@@ -221,10 +223,15 @@ static void set_up(void)
         *s = (struct end){
             .node = server, .fd = -1, .file = rng_below(&rng, 2), .most = 1 + rng_below(&rng, 65536)};
         s->id = s->file ? 0 : i + 101;
+        c->slow = rng_below(&rng, 3) ? 1 : 1 + rng_below(&rng, 200);
+        s->slow = 1;
         c->to_send = s->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << (8 + rng_below(&rng, harsh ? 9 : 12)));
         s->to_send = c->to_get = 1 + rng_u64(&rng) % (UINT64_C(1) << (10 + rng_below(&rng, harsh ? 9 : 12)));
         sim_enter(client);
         c->fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        int small = 2048 << rng_below(&rng, 8);
+        if (c->slow > 1) /* its window closes */
+            leat_setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
         if (leat_connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
             wrong = true;
     }
