@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # leatctl tcpsso changes options of living connections, TCP stack and pacing among them; and the gaps that a rate makes, seen on a TAP wire.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-configure
+configure "leat.engine.idle_us = 1000" "leat.engine.idle_turns = 100"
 head -c 3000000 /dev/urandom >"$www/3M.bin"
 echo hello >"$www/index.html"
 serve_httpd
@@ -47,17 +47,20 @@ ctl sysctl net.inet.tcp.functions_available | grep -Eq '^default +\* - +[1-9][0-
 exec 4>&- 5>&-
 
 # A rate for the listeners: their connections have it. 4 Mbit/s of whole frames; a gap is what the frame before it takes.
+# Whoever else wants the CPU, the engine gets it when a frame is due, where that may be asked for: this is about the engine's timers.
+share=0.9 # of the gaps
+chrt -a -f -p 10 "$server" 2>/dev/null || { share=0; echo "not in real time: single gaps may be long, where the machine is busy"; }
 pace() { # pace BYTES_S
     ctl tcpsso -s LISTEN TCP_PACING_RATE_CAP "$1"
     capture "$work/paced" "tcp and src port 80"
     timeout 6 curl -s -o /dev/null --max-time 5 "http://$LEAT4/3M.bin" || true
     end_capture
     tshark -r "$work/paced" -Y 'tcp.len > 1000' -T fields -e frame.time_epoch -e frame.len 2>/dev/null |
-        awk -v rate="$1" 'NR > 1 { gap = $1 - at; due = len / rate; off = gap > due ? gap - due : due - gap; n++; sum += len; near += off <= due * 0.05; if (!from) from = at; last = $1 }
+        awk -v rate="$1" -v share=$share 'NR > 1 { gap = $1 - at; due = len / rate; off = gap > due ? gap - due : due - gap; n++; sum += len; near += off <= due * 0.05; if (!from) from = at; last = $1 }
             { at = $1; len = $2 }
             END { got = sum / (last - from)
                   printf "%.0f bytes/s of %d (%.2f %% off), %d gaps, %.1f %% of them within 5 %%\n", got, rate, 100 * (got / rate - 1), n, 100 * near / n
-                  exit !(n > 100 && got > 0.95 * rate && got < 1.05 * rate) }' || fail "not paced"
+                  exit !(n > 100 && near >= share * n && got > 0.95 * rate && got < 1.05 * rate) }' || fail "not paced"
 }
 pace 500000
 pace 1250000
