@@ -174,7 +174,7 @@ static void choose_wire(struct sim_wire *w)
     w->rate_bps = rates[rng_below(&rng, 3)];
     w->delay_ns = rng_below(&rng, 40) * NS_PER_MS;
     w->queue_packets = w->rate_bps ? 20 + rng_below(&rng, 100) : 0;
-    w->loss = some(harsh ? 0.2 : 0.06);
+    w->loss = some(harsh ? 0.2 : 0.06) + 0.01;
     w->reorder = some(0.2);
     w->reorder_ns = rng_below(&rng, 20) * NS_PER_MS;
     w->duplicate = some(0.05);
