@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // leatctl sysctl [-a] [-d] [-n] [name[=value]...], as sysctl(8). Counters are added up over engines, other values are engine 0's; a
 // value is set on every engine or on none.
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -87,20 +88,47 @@ static int ask(struct process *p, unsigned i, int (*run)(struct engine *, void *
     return control_call(p->engines[i].e, run, arg, size, TOOL_TIMEOUT_MS);
 }
 
+static bool number_begins(const char *text, const char *at)
+{
+    return isdigit((unsigned char)*at) && (at == text || isspace((unsigned char)at[-1]));
+}
+
+/* Adds the numbers of another engine's text to those of this one, in their order; what is between is the same. */
+static void add_numbers(char *text, size_t size, const char *other)
+{
+    char sum[VALUE_LEN];
+    const char *from = text, *b = other;
+    size_t at = 0;
+    while (*from && at + 24 < sizeof(sum)) {
+        if (!number_begins(text, from)) {
+            sum[at++] = *from++;
+            continue;
+        }
+        char *end;
+        uint64_t v = strtoull(from, &end, 10);
+        from = end;
+        while (*b && !number_begins(other, b))
+            b++;
+        v += strtoull(b, &end, 10);
+        b = end;
+        at += (size_t)snprintf(sum + at, sizeof(sum) - at, "%" PRIu64, v);
+    }
+    sum[at] = 0;
+    snprintf(text, size, "%s", sum);
+}
+
 static int get(struct process *p, const char *name, struct one *o)
 {
     memset(o, 0, sizeof(*o));
     snprintf(o->name, sizeof(o->name), "%s", name);
     int rc = ask(p, 0, on_engine_get, o, sizeof(*o));
-    if (rc || (o->type != SYSCTL_COUNTER && o->type != SYSCTL_GAUGE))
+    if (rc || (o->type != SYSCTL_COUNTER && o->type != SYSCTL_GAUGE && !(o->flags & SYSCTL_ADD)))
         return rc;
-    uint64_t sum = strtoull(o->value, NULL, 10);
     for (unsigned i = 1; i < p->n_engines; i++) {
         struct one other = *o;
         if (ask(p, i, on_engine_get, &other, sizeof(other)) == 0)
-            sum += strtoull(other.value, NULL, 10);
+            add_numbers(o->value, sizeof(o->value), other.value);
     }
-    snprintf(o->value, sizeof(o->value), "%" PRIu64, sum);
     return 0;
 }
 

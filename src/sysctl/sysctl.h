@@ -23,6 +23,7 @@ enum sysctl_flags {
     SYSCTL_RW = 2,   /* may be changed at any time */
     SYSCTL_TUN = 4,  /* set by configuration before the engine starts, read only afterwards */
     SYSCTL_SKIP = 8, /* long: shown only when asked for by its whole name */
+    SYSCTL_ADD = 16, /* SYSCTL_PROC: the words of the text that are numbers are added up over engines */
 };
 
 struct sysctl_oid {

@@ -207,7 +207,7 @@ static const struct sysctl_oid oids[] = {
              "CLOSING LAST_ACK FIN_WAIT_2 TIME_WAIT",
      .unit = "connections",
      .type = SYSCTL_PROC,
-     .flags = SYSCTL_RD,
+     .flags = SYSCTL_RD | SYSCTL_ADD,
      .get = get_states},
     SYSCTL_OID_COUNTER("net.inet.tcp.stats.tcb_failures", struct tcp_layer, tcbs.failures, "connections",
                        "Connections not made: net.inet.tcp.maxtcb or memory"),

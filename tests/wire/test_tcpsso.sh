@@ -3,6 +3,7 @@
 # leatctl tcpsso changes options of living connections, TCP stack and pacing among them; and the gaps that a rate makes, seen on a TAP wire.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 configure "leat.engine.idle_us = 1000" "leat.engine.idle_turns = 100"
+sed -i 's/^\[leat\]/&\nengines = 2/' "$work/leat.conf"
 head -c 3000000 /dev/urandom >"$www/3M.bin"
 echo hello >"$www/index.html"
 serve_httpd
@@ -43,7 +44,13 @@ refused 2 "no such option" -a TCP_NONESUCH 1
 refused 2 "no such state" -s TIME_WAIT TCP_NODELAY 1
 refused 2 "too little" -a TCP_NODELAY
 refused 2 "too little" TCP_NODELAY 1
-ctl sysctl net.inet.tcp.functions_available | grep -Eq '^default +\* - +[1-9][0-9]*$' || fail "functions_available"
+count() { ctl sysctl -n net.inet.tcp.functions_available | awk -v s="$1" '$1 == s && $(NF - 1) == "-" { print $NF }'; }
+expect "PCBs of both engines" "$(count default)" "$(ctl sockstat -q | wc -l)"
+ctl tcpsso $LEAT4 80 $KERNEL4 "$one" TCP_FUNCTION_BLK rack
+expect "one has another stack" "$(count rack)" 1
+expect "this one" "$(ctl sockstat -qSn | awk -v f="$KERNEL4:$one" '$7 == f { print $8 }')" rack
+ctl tcpsso -S rack TCP_FUNCTION_BLK freebsd
+expect "and has no more" "$(count rack)" 0
 exec 4>&- 5>&-
 
 # A rate for the listeners: their connections have it. 4 Mbit/s of whole frames; a gap is what the frame before it takes.
