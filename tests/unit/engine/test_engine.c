@@ -271,16 +271,11 @@ static void sleeps_end_before_the_next_timer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(stations_run_in_the_order_of_a_turn),
-        TEST(stations_of_a_phase_run_in_the_order_added),
-        TEST(marked_often_runs_once_a_turn),
-        TEST(marked_while_it_runs_waits_for_the_next_turn),
-        TEST(unmarked_by_another_does_not_run),
-        TEST(inner_turn_leaves_the_application_out),
-        TEST(turn_without_work_is_idle),
-        TEST(next_is_now_when_something_is_due_else_the_wheels),
-        TEST(sleeps_end_before_the_next_timer),
-        TEST(wheel_budget_spreads_a_burst_over_turns),
+        TEST(stations_run_in_the_order_of_a_turn), TEST(stations_of_a_phase_run_in_the_order_added),
+        TEST(marked_often_runs_once_a_turn),       TEST(marked_while_it_runs_waits_for_the_next_turn),
+        TEST(unmarked_by_another_does_not_run),    TEST(inner_turn_leaves_the_application_out),
+        TEST(turn_without_work_is_idle),           TEST(next_is_now_when_something_is_due_else_the_wheels),
+        TEST(sleeps_end_before_the_next_timer),    TEST(wheel_budget_spreads_a_burst_over_turns),
         TEST(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
