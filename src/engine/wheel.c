@@ -260,8 +260,11 @@ static void take_due(struct wheel *w, struct wheel_slot *s, uint64_t now, unsign
     struct wheel_timer *t, *next;
     LIST_INIT(due);
     LIST_FOREACH_SAFE (t, s, link, next) {
-        if (t->deadline > now || most-- == 0)
+        if (most == 0)
+            break;
+        if (t->deadline > now)
             continue;
+        most--;
         slot_remove(w, t);
         LIST_INSERT_HEAD(due, t, link);
     }

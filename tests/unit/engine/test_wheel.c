@@ -115,6 +115,23 @@ static void test_budget_keeps_the_order_of_slots(void **state)
     assert_int_equal(b.count, 1);
 }
 
+/* Ten of one slot, three at a time. */
+static void test_budget_within_a_slot(void **state)
+{
+    static struct probe p[10];
+    wheel_init(&w, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        probe_init(&p[i]);
+        wheel_arm(&w, &p[i].t, 100 * NS_PER_US + i);
+    }
+    for (unsigned left = 10; left > 0; left -= left < 3 ? left : 3) {
+        assert_int_equal(w.armed, left);
+        assert_int_equal(wheel_advance(&w, 105 * NS_PER_US, 3), left < 3 ? left : 3);
+    }
+    assert_int_equal(w.unfinished, 3);
+    assert_int_equal(wheel_advance(&w, 105 * NS_PER_US, 3), 0);
+}
+
 /* A timer that arms itself for now does not hold the engine: it waits for the next call. */
 static void test_arming_inside_fire_waits_for_the_next_call(void **state)
 {
@@ -344,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_deadlines_from_10us_to_5_hours),
         cmocka_unit_test(test_stalls_fire_everything_once),
         cmocka_unit_test(test_budget_keeps_the_order_of_slots),
+        cmocka_unit_test(test_budget_within_a_slot),
         cmocka_unit_test(test_arming_inside_fire_waits_for_the_next_call),
         cmocka_unit_test(test_cancel_of_a_neighbour_while_firing),
         cmocka_unit_test(test_around_one_turn),
