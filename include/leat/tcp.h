@@ -126,8 +126,9 @@ struct leat_freebsd_tcp_info {
     uint32_t tcpi_snd_zerowin;  /* segments sent with a window of 0 */
     uint32_t tcpi_delivered_ce; /* Accurate ECN: CE marks that the peer reported, */
     uint32_t tcpi_received_ce;  /* and those that we received */
-    uint32_t __tcpi_delivered_e1_bytes, __tcpi_delivered_e0_bytes, __tcpi_delivered_ce_bytes;
-    uint32_t __tcpi_received_e1_bytes, __tcpi_received_e0_bytes, __tcpi_received_ce_bytes;
+    /* Bytes of payload that the peer's AccECN options report by ECN field, and that came so (RFC 9768 section 3.2.3). */
+    uint32_t tcpi_delivered_e1_bytes, tcpi_delivered_e0_bytes, tcpi_delivered_ce_bytes;
+    uint32_t tcpi_received_e1_bytes, tcpi_received_e0_bytes, tcpi_received_ce_bytes;
     uint32_t tcpi_total_tlp; /* tail loss probes sent */
     uint64_t tcpi_total_tlp_bytes;
     uint32_t tcpi_snd_una, tcpi_snd_max;

@@ -51,7 +51,7 @@ static void describe(struct tcb *tp, const struct tcp_segment *s, uint32_t wnd, 
     a->tsecr = a->has_ts ? s->opt.tsecr : 0;
     a->fin = s->flags & RTE_TCP_FIN_FLAG;
     a->ece = s->flags & RTE_TCP_ECE_FLAG;
-    a->marks = s->marks;
+    a->marked = s->marked;
     a->n_sack = tp->flags & TF_SACK_PERMIT ? s->opt.n_sack : 0;
     if (a->n_sack > 0)
         memcpy(a->sack, s->opt.sack, a->n_sack * sizeof(a->sack[0]));

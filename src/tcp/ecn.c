@@ -2,6 +2,7 @@
 #include "tcp/ecn.h"
 #include <rte_common.h>
 #include "sysctl/sysctl.h"
+#include "tcp/accecn.h"
 #include "tcp/input.h"
 #include "tcp/output.h"
 
@@ -22,6 +23,8 @@ static const struct sysctl_oid oids[] = {
         "2 with AccECN too (RFC 9768)"),
     SYSCTL_OID_UINT("net.inet.tcp.ecn.maxretries", struct tcp_ecn, params.maxretries, SYSCTL_RW, 1, 0, 255,
                     "segments", "SYNs and SYN-ACKs that are repeated with ECN before it is given up"),
+    SYSCTL_OID_UINT("net.inet.tcp.ecn.option", struct tcp_ecn, params.option, SYSCTL_RW, 1, 0, 1, "",
+                    "AccECN option: 0 not sent, 1 sent with the first segments and whenever a counter moved"),
     S(ecn_rcvce, "segments", "Segments received with Congestion Experienced"),
     S(ecn_rcvect0, "segments", "Segments received with ECT(0)"),
     S(ecn_rcvect1, "segments", "Segments received with ECT(1)"),
@@ -34,6 +37,8 @@ static const struct sysctl_oid oids[] = {
     S(ace_ect0, "connections", "AccECN handshakes whose SYN arrived as ECT(0)"),
     S(ace_ce, "connections", "AccECN handshakes whose SYN arrived as CE"),
     S(ace_zeroed, "connections", "AccECN connections on which somebody clears the ACE field"),
+    S(ace_options, "segments", "AccECN options received and heeded"),
+    S(ace_option_zeroed, "connections", "AccECN connections on which somebody clears the option's counters"),
     S(ace_marks, "segments", "Segments that AccECN peers reported as marked"),
 };
 
@@ -99,6 +104,7 @@ void ecn_accepted(struct tcb *tp, enum ecn_answer answer)
     enum ecn_field field = answer - ECN_ACCURATE;
     count_accurate(&ecn(tp)->stats, field);
     tp->ecn |= TE_ACCURATE | TE_ACE_AWAIT;
+    accecn_start(tp);
     tp->ace_rcv = field == ECN_CE ? ACE_START_CE : ACE_START;
     tp->ace_snd = ACE_START;
 }
@@ -140,6 +146,7 @@ void ecn_synack_received(struct tcb *tp, uint8_t ace, enum ecn_field field)
     tp->ecn = TE_ON | TE_ACCURATE | TE_ACE_TELL;
     tp->ace_snd = syn == ECN_CE ? ACE_START_CE : ACE_START;
     tp->ace_rcv = handshake_code[field];
+    accecn_due(tp);
 }
 
 void ecn_syn_received(struct tcb *tp, uint8_t ace, enum ecn_field field)
@@ -182,20 +189,27 @@ static void count_marks(struct tcb *tp, struct tcp_segment *s, uint8_t ace)
         return;
     if (tp->ecn & TE_ACE_AWAIT) {
         first_ace(tp, ace);
+        if (s->opt.seen & TOF_ACCECN)
+            accecn_input(tp, s);
+        s->marked = 0;
         return;
     }
-    s->marks = (uint8_t)((ace - tp->ace_snd) & 7);
-    if (s->marks == 0)
-        return;
-    tp->ace_snd = (uint8_t)(tp->ace_snd + s->marks);
-    ecn(tp)->stats.ace_marks += s->marks;
-    s->flags |= RTE_TCP_ECE_FLAG;
+    uint8_t marks = (ace - tp->ace_snd) & 7;
+    s->marked = marks * (uint32_t)tp->maxseg;
+    tp->ace_snd = (uint8_t)(tp->ace_snd + marks);
+    tp->ce_told += marks;
+    ecn(tp)->stats.ace_marks += marks;
+    if (s->opt.seen & TOF_ACCECN)
+        accecn_input(tp, s);
+    if (marks > 0 || s->marked > 0)
+        s->flags |= RTE_TCP_ECE_FLAG;
 }
 
 /* RFC 9768 §3.2.2.5.1: the counter must not run away from the peer between two ACKs. */
 static void count_ce(struct tcb *tp)
 {
     tp->ace_rcv++;
+    tp->ce_rcv++;
     if (++tp->ace_unsaid >= 3)
         tcp_ack_now(tp);
 }
@@ -236,6 +250,8 @@ void ecn_input(struct tcb *tp, struct tcp_segment *s, enum ecn_field field)
         count_marks(tp, s, ace);
         if (field == ECN_CE)
             count_ce(tp);
+        if (field != ECN_NOT_ECT)
+            accecn_received(tp, s, field);
     } else if (tp->cc->exact_ecn && s->len > 0) {
         dctcp_input(tp, field);
     } else {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Explicit Congestion Notification (RFC 3168), and its accurate form (AccECN, RFC 9768, by the header's ACE field alone as FreeBSD does
-// it): negotiation, marks of what is sent, echoes of what was received. What a mark does to the window is the stack's business.
+// Explicit Congestion Notification (RFC 3168), and its accurate form (AccECN, RFC 9768; its option is in accecn.h): negotiation, marks of what is sent, echoes of what was received. What a mark does to the window is the stack's business.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,18 +37,22 @@ enum tcb_ecn {
     TE_CE = 0x20,       /* the last segment was marked (RFC 8257 §3.2: DCTCP.CE) */
     TE_ACCURATE = 0x40, /* AccECN: ACE is a counter of marked segments; SEND_ECE and SEND_CWR are not used */
     TE_ACE_TELL = 0x80, /* the next segment tells how the SYN-ACK arrived, in ace_rcv (RFC 9768 §3.2.2.1) */
-    TE_ACE_AWAIT = 0x100,  /* the peer's first segment will tell how our SYN-ACK arrived */
-    TE_ACE_ZEROED = 0x200, /* somebody clears the ACE field: we send no ECT (§3.2.2.4) */
+    TE_ACE_AWAIT = 0x100,     /* the peer's first segment will tell how our SYN-ACK arrived */
+    TE_OPTION_SEEN = 0x400,   /* an AccECN option came */
+    TE_OPTION_ZEROED = 0x800, /* somebody clears its counters: they say nothing (§3.2.3.2.4) */
+    TE_LAST_FIELD = 0x3000,   /* enum ecn_field of the last data that came; 0: none */
+    TE_ACE_ZEROED = 0x200,    /* somebody clears the ACE field: we send no ECT (§3.2.2.4) */
 };
 
 struct ecn_params {
     uint32_t enable;     /* net.inet.tcp.ecn.enable */
+    uint32_t option;     /* net.inet.tcp.ecn.option */
     uint32_t maxretries; /* net.inet.tcp.ecn.maxretries */
 };
 
 struct ecn_stats { /* net.inet.tcp.stats.ecn_*: FreeBSD's tcpstat names */
     uint64_t ecn_rcvce, ecn_rcvect0, ecn_rcvect1, ecn_sndect0, ecn_sndect1, ecn_shs, ecn_rcwnd;
-    uint64_t ace_nect, ace_ect1, ace_ect0, ace_ce, ace_zeroed, ace_marks;
+    uint64_t ace_nect, ace_ect1, ace_ect0, ace_ce, ace_zeroed, ace_marks, ace_options, ace_option_zeroed;
 };
 
 struct tcp_ecn {
@@ -82,7 +85,7 @@ void ecn_syn_received(struct tcb *tp, uint8_t ace, enum ecn_field field);
 uint8_t ecn_own_synack_flags(struct tcb *tp);
 
 /* A segment of a connection was accepted (its window checked: RFC 3168 §6.1.5). Only called when tp->ecn or field is not 0. With AccECN it
- * sets s->marks and makes s->flags say ECE when there are any. */
+ * sets s->marked and makes s->flags say ECE when there are any. */
 void ecn_input(struct tcb *tp, struct tcp_segment *s, enum ecn_field field);
 /* Does the ECE of an ACK ask for a smaller window now? Once for a window of data (RFC 3168 §6.1.2): the caller answers with a
  * cut by its congestion control. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The handshake from both ends: SYN_SENT (RFC 9293 §3.10.7.3), the ACK that ends SYN_RECEIVED, and what a SYN brings along.
 #include <errno.h>
+#include "tcp/accecn.h"
 #include "tcp/hostcache.h"
 #include "tcp/fastopen.h"
 #include "tcp/input.h"
@@ -123,6 +124,8 @@ bool tcp_input_syn_sent(struct tcb *tp, struct tcp_segment *s)
         return false;
     }
     ecn_synack_received(tp, tcp_ace(s->th), segment_info(s)->tos & 3);
+    if ((tp->ecn & TE_ACCURATE) && (s->opt.seen & TOF_ACCECN))
+        accecn_input(tp, s);
     syn_acked(tp, s);
     if (tp->fastopen)
         fastopen_synack(tp, s);

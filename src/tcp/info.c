@@ -94,6 +94,19 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
     info->tcpi_bytes_retrans = tp->rexmit_bytes;
     info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;
     info->tcpi_snd_wnd = tp->snd_wnd;
+    info->tcpi_delivered_ce = tp->ce_told;
+}
+
+static void accecn_info(const struct tcb *tp, struct leat_freebsd_tcp_info *info)
+{
+    info->tcpi_delivered_ce = tp->ce_told;
+    info->tcpi_received_ce = tp->ce_rcv;
+    info->tcpi_delivered_e1_bytes = tp->ecn_told.e1;
+    info->tcpi_delivered_e0_bytes = tp->ecn_told.e0;
+    info->tcpi_delivered_ce_bytes = tp->ecn_told.ce;
+    info->tcpi_received_e1_bytes = tp->ecn_rcv.e1;
+    info->tcpi_received_e0_bytes = tp->ecn_rcv.e0;
+    info->tcpi_received_ce_bytes = tp->ecn_rcv.ce;
 }
 
 void tcp_fill_freebsd_info(struct tcb *tp, struct leat_freebsd_tcp_info *info)
@@ -121,6 +134,7 @@ void tcp_fill_freebsd_info(struct tcb *tp, struct leat_freebsd_tcp_info *info)
     info->tcpi_snd_rexmitpack = (uint32_t)tp->rexmit_segs;
     info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;
     info->tcpi_snd_zerowin = tp->snd_zerowin;
+    accecn_info(tp, info);
     info->tcpi_snd_una = tp->snd_una;
     info->tcpi_snd_max = tp->snd_max;
     info->tcpi_rcv_numsacks = tp->reass ? tp->reass->runs : 0;

@@ -77,7 +77,7 @@ static void segment_parse(struct tcp_stats *st, struct rte_mbuf *m, struct tcp_s
     s->skip = hlen;
     s->len = m->pkt_len - hlen;
     s->predicted = false;
-    s->marks = 0;
+    s->marked = 0;
     tcp_options_parse(&s->opt, (const uint8_t *)(th + 1), hlen - TCP_HEADER, s->flags & RTE_TCP_SYN_FLAG);
     st->rcvbadopt += (s->opt.seen & TOF_BAD) != 0;
     st->rcvurg += (s->flags & RTE_TCP_URG_FLAG) != 0;

@@ -15,10 +15,10 @@ struct tcp_segment {
     struct rte_mbuf *m;           /* data at the TCP header, whole; NULL once the payload was taken */
     const struct rte_tcp_hdr *th; /* in m */
     tcp_seq seq, ack;
-    uint32_t len;   /* payload bytes that still count */
-    uint32_t skip;  /* bytes of m before them: header and what was cut off in front */
-    uint32_t wnd;   /* the window field */
-    uint8_t marks;  /* AccECN: segments that the peer newly reports marked */
+    uint32_t len;    /* payload bytes that still count */
+    uint32_t skip;   /* bytes of m before them: header and what was cut off in front */
+    uint32_t wnd;    /* the window field */
+    uint32_t marked; /* AccECN: bytes that the peer newly reports marked */
     uint8_t flags;  /* of the header; SYN and FIN are cleared once they are dealt with or out of the window */
     bool predicted; /* header prediction: acceptance is known */
     struct tcp_options opt;

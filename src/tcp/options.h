@@ -26,6 +26,9 @@
 #define TCPOLEN_SIGNATURE      18
 #define TCPOPT_AO              29 /* RFC 5925 §2.2 */
 #define TCPOLEN_AO_HEAD        4
+#define TCPOPT_ACCECN0         172 /* RFC 9768 §3.2.3: bytes of ECT(0), CE, ECT(1) */
+#define TCPOPT_ACCECN1         174 /* the other way round */
+#define TCPOLEN_ACCECN         11
 #define TCP_MAX_WINSHIFT       14 /* RFC 7323 §2.3 */
 
 enum tcp_options_seen {
@@ -36,6 +39,7 @@ enum tcp_options_seen {
     TOF_SACK = 16,
     TOF_BAD = 32,
     TOF_FASTOPEN = 64,
+    TOF_ACCECN = 128,    /* accecn points at the option */
     TOF_AUTH = 0x4000,   /* TCP-MD5 or TCP-AO: auth points at the option */
     TOF_BADAUTH = 0x8000 /* more than one of them, or one with a wrong length: no digest to believe */
 };
@@ -50,7 +54,8 @@ struct tcp_options {
     uint16_t mss;
     uint32_t tsval, tsecr;
     struct sack_block sack[TCP_MAX_SACK];
-    const uint8_t *auth; /* with TOF_AUTH: the option's first byte */
+    const uint8_t *accecn; /* with TOF_ACCECN: the option's first byte; its length is 5, 8 or 11 */
+    const uint8_t *auth;   /* with TOF_AUTH: the option's first byte */
 };
 
 /*

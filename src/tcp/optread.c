@@ -51,6 +51,15 @@ static void parse_auth(struct tcp_options *o, const uint8_t *p, uint32_t len)
     o->auth = p;
 }
 
+/* RFC 9768 §3.2.3: other lengths are of the future. The first one counts. */
+static void parse_accecn(struct tcp_options *o, const uint8_t *p, uint32_t len)
+{
+    if ((len != 5 && len != 8 && len != TCPOLEN_ACCECN) || (o->seen & TOF_ACCECN))
+        return;
+    o->seen |= TOF_ACCECN;
+    o->accecn = p;
+}
+
 /* The first one counts. */
 static void parse_fast_open(struct tcp_options *o, const uint8_t *p, uint32_t len, uint32_t head)
 {
@@ -95,6 +104,10 @@ static void parse_one(struct tcp_options *o, const uint8_t *p, uint32_t len, boo
     case TCPOPT_SIGNATURE:
     case TCPOPT_AO:
         parse_auth(o, p, len);
+        break;
+    case TCPOPT_ACCECN0:
+    case TCPOPT_ACCECN1:
+        parse_accecn(o, p, len);
         break;
     case TCPOPT_FAST_OPEN:
         if (syn)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Options as they are sent. Each option is aligned with NOPs before it and the list ends with EOL, as FreeBSD writes them.
 #include <string.h>
+#include "tcp/accecn.h"
 #include "tcp/auth/auth.h"
 #include "tcp/fastopen.h"
 #include "tcp/output.h"
@@ -87,6 +88,24 @@ static void fast_open(struct writer *w, struct tcp_syn_options *o)
     w->len += fo->len;
 }
 
+static void put24(struct writer *w, uint32_t v)
+{
+    put8(w, (uint8_t)(v >> 16));
+    put16(w, (uint16_t)v);
+}
+
+/* RFC 9768 §3.2.3; SACK blocks come first, and what is left may be too little. */
+static void accecn(struct writer *w, struct ecn_bytes b)
+{
+    if (w->len + TCPOLEN_ACCECN > TCP_OPTIONS_MAX)
+        return;
+    put8(w, TCPOPT_ACCECN0);
+    put8(w, TCPOLEN_ACCECN);
+    put24(w, b.e0 + ACCECN_INIT_E0);
+    put24(w, b.ce);
+    put24(w, b.e1 + ACCECN_INIT_E1);
+}
+
 unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out)
 {
     struct writer w = {out, 0};
@@ -108,6 +127,8 @@ unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out)
     }
     if (o->stamps)
         timestamps(&w, o->tsval, o->tsecr);
+    if (o->accecn && o->auth.kind == 0)
+        accecn(&w, (struct ecn_bytes){0});
     if (o->fastopen && o->auth.kind == 0)
         fast_open(&w, o);
     else
@@ -165,7 +186,7 @@ void tcp_options_stamps(const struct tcb *tp, uint8_t *out)
     memcpy(out, words, sizeof(words));
 }
 
-unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
+unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news)
 {
     struct writer w = {out, 0};
     const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
@@ -177,7 +198,9 @@ unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack)
     }
     if (__builtin_expect(tp->flags & TF_AUTH, 0))
         signature(&w, tp);
-    if (with_sack && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= TCP_OPTIONS_MAX - 12)
+    if (with_news && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= TCP_OPTIONS_MAX - 12)
         sack_blocks(&w, tp);
+    if (with_news && (tp->flags & TF_ECN_OPTION))
+        accecn(&w, tp->ecn_rcv);
     return finish(&w);
 }

@@ -120,7 +120,7 @@ static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
 /* An ACK has left with the segment. */
 static void ack_sent(struct tcb *tp)
 {
-    tp->flags &= ~(TF_ACKNOW | TF_DELACK);
+    tp->flags &= ~(TF_ACKNOW | TF_DELACK | TF_ECN_OPTION);
     tcp_timer_stop(tp, TT_DELACK);
     tp->last_ack_sent = tp->rcv_nxt;
     tp->segs_unacked = 0;
@@ -185,13 +185,13 @@ static int not_sent(struct tcb *tp, int err)
     return err;
 }
 
-/* Timestamps where they are in use, and SACK blocks. */
+/* Timestamps where they are in use, SACK blocks, AccECN. */
 static void choose_options(struct tcb *tp, struct segment *s)
 {
     const uint32_t stamps = TF_REQ_TSTMP | TF_RCVD_TSTMP;
     bool sack = tp->reass || tp->dsack_start != tp->dsack_end;
-    s->stamps_alone = !sack && (tp->flags & (stamps | TF_NOOPT | TF_AUTH)) == stamps;
-    s->optlen = s->stamps_alone ? TCPOLEN_TIMESTAMP_APPA : tcp_options_data(tp, s->options, sack);
+    s->stamps_alone = !sack && (tp->flags & (stamps | TF_NOOPT | TF_AUTH | TF_ECN_OPTION)) == stamps;
+    s->optlen = s->stamps_alone ? TCPOLEN_TIMESTAMP_APPA : tcp_options_data(tp, s->options, true);
 }
 
 /* A full segment stays within the path's MTU with SACK blocks: len is cut for them. */

@@ -56,6 +56,7 @@ uint32_t tcp_receive_window(struct tcb *tp);
 struct tcp_syn_options {
     uint16_t mss; /* 0: not said */
     bool scale, sack, stamps;
+    bool accecn; /* the AccECN option, with its initial values */
     uint8_t wscale;
     uint32_t tsval, tsecr;
     struct auth_choice auth;                /* kind 0: none */
@@ -68,8 +69,8 @@ unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out,
 #define TCP_OPTIONS_MAX 40
 /* Timestamps and nothing else: TCPOLEN_TIMESTAMP_APPA bytes. */
 void tcp_options_stamps(const struct tcb *tp, uint8_t *out);
-/* Timestamps where in use; with_ack: SACK blocks too, as many as fit. */
-unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_sack);
+/* Timestamps where in use; with_news: SACK blocks too, as many as fit, and an AccECN option that is due. */
+unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news);
 /* Of a segment that has no other: the digest of TCP-MD5 or TCP-AO where in use. */
 unsigned tcp_options_signature(const struct tcb *tp, uint8_t *out);
 /* mss.c: the MSS option we send: what the interface takes (RFC 6691: no options taken off). */

@@ -22,7 +22,7 @@ struct tcp_ack {
     bool has_ts;
     uint32_t tsecr;
     bool fin, ece;
-    uint8_t marks; /* AccECN: segments newly reported marked */
+    uint32_t marked; /* AccECN: bytes newly reported marked */
     uint8_t n_sack;
     struct sack_block sack[TCP_MAX_SACK]; /* as on the wire: sack[0] may be a DSACK */
     uint64_t now;

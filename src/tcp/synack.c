@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "base/alloc.h"
 #include "tcp/auth/auth.h"
+#include "tcp/ecn.h"
 #include "tcp/output.h"
 #include "tcp/stats.h"
 
@@ -17,6 +18,7 @@ static unsigned options(struct half_open *h, bool syn, uint8_t *out)
         .scale = syn && (h->flags & SCF_SCALE),
         .sack = syn && (h->flags & SCF_SACK),
         .stamps = h->flags & SCF_STAMPS,
+        .accecn = syn && h->ecn >= ECN_ACCURATE && !(h->flags & SCF_RESENT) && h->e->tcp->ecn.params.option,
         .wscale = h->rcv_scale,
         .tsval = (uint32_t)(h->e->now / NS_PER_MS) + h->ts_offset,
         .tsecr = h->ts_recent,

@@ -64,6 +64,7 @@ enum tcb_flags {
     TF_SNDBUF_FIXED = 0x800000, /* SO_SNDBUF likewise */
     TF_FASTOPEN = 0x1000000,    /* TCP_FASTOPEN */
     TF_PACED = 0x2000000,       /* output at a rate (pacer.h) */
+    TF_ECN_OPTION = 0x4000000,  /* an AccECN option goes with the next ACK (accecn.h) */
     TF_RXWIN0SENT = 0x8000000,  /* the last window sent was 0: what comes now is acknowledged at once */
     TF_AUTH = 0x20000000,       /* segments are signed (auth/auth.h); of a listener: it has keys */
     TF_FRAGMENT = 0x40000000,   /* segments may be fragmented on their way: no path MTU discovery */
@@ -87,6 +88,11 @@ struct recvbuf {
     uint32_t lowat; /* SO_RCVLOWAT */
     uint32_t
         memory; /* bytes of buffers held (mbuf sizes): bounded by 2 * hiwat, else small segments would cost without limit */
+};
+
+/* Bytes of payload by the ECN field that they came with (RFC 9768 §3.2.1; its initial values are added on the wire). */
+struct ecn_bytes {
+    uint32_t e0, ce, e1;
 };
 
 /* Space for a congestion control's and a stack's own state inside the tcb. */
@@ -196,7 +202,9 @@ struct tcb {
     uint32_t scope_index;
 
     /* Counted for TCP_INFO. */
-    uint32_t snd_zerowin; /* segments sent with a window of 0 */
+    struct ecn_bytes ecn_rcv, ecn_told; /* AccECN: what came, and what the peer says came */
+    uint32_t ce_rcv, ce_told;           /* AccECN: segments marked, likewise */
+    uint32_t snd_zerowin;               /* segments sent with a window of 0 */
     uint64_t bytes_in, bytes_out, segs_in, segs_out, rexmit_bytes, rexmit_segs, ooo_segs;
 
     uint64_t stack_state[TCP_STACK_BYTES / 8];

@@ -55,6 +55,7 @@ static void variables(FILE *f, const struct leat_tcp_info *info)
     SAY(tcpi_segs_in);
     SAY(tcpi_notsent_bytes);
     SAY(tcpi_min_rtt);
+    SAY(tcpi_delivered_ce);
 }
 
 int code_run(struct player *p, const struct event *e)

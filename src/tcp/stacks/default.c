@@ -67,6 +67,7 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
     uint32_t flight = tp->snd_max - una;
     tp->flags |= TF_RECOVERY;
     stack_cut(tp, una, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    rto_arm(tp, tp->e->now); /* as FreeBSD: the retransmission has its own time */
     d->rexmit_head = true;
     /* Also without a scoreboard: one may come while this recovery lasts. */
     prr_begin(&d->shared.prr, flight - (tp->recovery ? tp->recovery->sacked : 0) + delivered);
@@ -120,6 +121,7 @@ static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t d
     struct default_state *d = default_state(tp);
     uint32_t pipe = tp->recovery->pipe;
     if (lost_again > 0) {
+        rto_arm(tp, a->now);
         loss_stats(tp)->sack_lostrexmt += (lost_again + tp->maxseg - 1) / tp->maxseg;
         if (seq_geq(tp->snd_una, tp->recover) || seq_gt(scoreboard_highest(tp->recovery), tp->recover)) {
             stack_cut(tp, tp->snd_una, pipe); /* a loss in a later window of data */

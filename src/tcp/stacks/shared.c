@@ -47,12 +47,12 @@ void stack_reduce_rate(struct tcb *tp, uint32_t delivered, uint32_t pipe, uint32
                   .flex4 = prr->delivered, .flex5 = sacked);
 }
 
-/* RFC 7661's idea: a window that was not used is not known to be good. */
-static bool app_limited(const struct tcb *tp, uint32_t flight)
+/* RFC 7661's idea: a window that was not used is not known to be good. What this turn's ACKs have added to it could not be used yet. */
+static bool app_limited(struct tcb *tp, uint32_t flight)
 {
     if (tp->cwnd < tp->ssthresh)
         return tp->cwnd > 2 * flight;
-    return flight + 2u * tp->maxseg < tp->cwnd;
+    return flight + 2u * tp->maxseg < RTE_MIN(tp->cwnd, stack_shared(tp)->cwnd);
 }
 
 void stack_grow(struct tcb *tp, const struct tcp_ack *a, uint64_t rtt)
@@ -141,13 +141,12 @@ bool stack_new_data_ready(const struct tcb *tp, const struct tcp_ack *a)
            a->wnd > tp->snd_max - a->ack;
 }
 
-/* Bytes that the peer saw marked: AccECN counts segments, else ECE stands for all of the ACK. */
+/* Bytes that the peer saw marked: AccECN counts, else ECE stands for all of the ACK. */
 static uint32_t marked_bytes(const struct tcb *tp, const struct tcp_ack *a)
 {
     if (!a->ece)
         return 0;
-    uint32_t told = a->marks * (uint32_t)tp->maxseg;
-    return (tp->ecn & TE_ACCURATE) && told < a->acked ? told : a->acked;
+    return (tp->ecn & TE_ACCURATE) && a->marked < a->acked ? a->marked : a->acked;
 }
 
 void stack_digest_ecn(struct tcb *tp, const struct tcp_ack *a)

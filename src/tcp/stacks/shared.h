@@ -10,12 +10,12 @@
 
 /* The first member of each stack's state in tcb.stack_state. */
 struct stack_shared {
-    uint8_t frto;      /* enum frto_step */
-    bool limited_told; /* the congestion control knows that the window is not used */
-    uint32_t flight;   /* before the first ACK of the turn acked_at */
-    uint64_t acked_at; /* ns */
+    uint64_t acked_at; /* ns: the turn of the last ACK, */
     struct prr prr;
     struct undo undo;
+    uint32_t flight, cwnd; /* and what they were before the first of that turn */
+    uint8_t frto;          /* enum frto_step */
+    bool limited_told;     /* the congestion control knows that the window is not used */
 };
 
 static inline struct stack_shared *stack_shared(struct tcb *tp)
@@ -43,6 +43,7 @@ static inline uint32_t stack_flight_of_turn(struct tcb *tp)
     if (s->acked_at != tp->e->now) {
         s->acked_at = tp->e->now;
         s->flight = tcb_flight(tp);
+        s->cwnd = tp->cwnd;
     }
     return s->flight;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ECN (RFC 3168; net.inet.tcp.ecn.enable, maxretries): negotiation from both ends, marks and echoes, the answer to ECE.
+#include <leat/tcp.h>
 #include "conversation.h"
+#include "tcp/accecn.h"
 
 #define PASSIVE_OPTIONS "mss 1000"
 
@@ -209,6 +211,28 @@ static void ect1_is_counted(void **state)
     expect("A", 1, 0, 1001);
 }
 
+/* RFC 9768 §3.2.1, in FreeBSD's TCP_INFO. The handshake is scripts' business. */
+static void accecn_bytes_are_in_tcp_info(void **state)
+{
+    struct tcb *tp = agreed();
+    struct leat_freebsd_tcp_info info;
+    tp->ecn = TE_ON | TE_ACCURATE;
+    accecn_start(tp);
+    in_ecn(ECN_ECT0, "A", 1, 1000, 1);
+    in_ecn(ECN_CE, "A", 1001, 500, 1);
+    in_ecn(ECN_ECT1, "A", 1501, 200, 1);
+    in_ecn(ECN_CE, "A", 1701, 30, 1);
+    in_ecn(ECN_NOT_ECT, "A", 1731, 4, 1);
+    tcp_fill_freebsd_info(tp, &info);
+    assert_int_equal(info.tcpi_received_e0_bytes, 1000);
+    assert_int_equal(info.tcpi_received_ce_bytes, 530);
+    assert_int_equal(info.tcpi_received_e1_bytes, 200);
+    assert_int_equal(info.tcpi_received_ce, 2);
+    assert_int_equal(info.tcpi_delivered_ce, tp->ce_told);
+    while (at_caught < n_caught)
+        next_sent();
+}
+
 /* ---- sender ---- */
 
 /* RFC 3168 §6.1.2: half the window, CWR once with the next new data. */
@@ -340,6 +364,7 @@ int main(void)
         TEST(no_echo_without_agreement),
         TEST(ce_outside_the_window_is_ignored),
         TEST(ect1_is_counted),
+        TEST(accecn_bytes_are_in_tcp_info),
         TEST(ece_cuts_once_in_a_window),
         TEST(ece_in_the_next_window_cuts_again),
         TEST(no_growth_until_the_cut_is_acknowledged),
