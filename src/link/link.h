@@ -65,6 +65,7 @@ struct netif {
     uint16_t queue;
     uint16_t mtu;
     uint16_t mtu6;  /* of IPv6 packets, as a router advertises it; 0, or more than mtu: as mtu */
+    uint32_t mss;   /* largest of TCP over this interface (net.link.<name>.mss); 0: as the MTU has it */
     uint16_t index; /* 1, 2, ...: scope id of link-local addresses */
     uint16_t n_tx;
     uint32_t stuck; /* flushes in a row of which the port took nothing */

@@ -261,7 +261,7 @@ static void client_output(struct tcb *tp)
         return;
     }
     uint16_t mss = fo->mss ? fo->mss : (uint16_t)(ip_addr_is_v4(&tp->faddr) ? 536 : 1220); /* §4.1.3 */
-    uint16_t ours = tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user);
+    uint16_t ours = tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user, tp->path.netif);
     tcp_output_opening(tp, tp->snd.ready, RTE_MIN(mss, ours));
     if (tp->snd_max == tp->iss)
         return; /* nothing could be sent */

@@ -19,12 +19,14 @@ int tcp_path_refresh(struct tcb *tp)
     return err;
 }
 
-uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t user)
+uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t user, const struct netif *nif)
 {
     uint32_t headers = TCP_HEADER + (ip_addr_is_v4(faddr) ? sizeof(struct ip) : sizeof(struct ip6_hdr));
     uint32_t mss = mtu > headers ? mtu - headers : 1;
     if (user && mss > user)
         mss = user;
+    if (nif && nif->mss && mss > nif->mss)
+        mss = nif->mss;
     return (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
 }
 
@@ -34,7 +36,7 @@ uint16_t tcp_mss_offer(const struct tcb *tp)
     /* The path's MTU where it is less, as FreeBSD: what is too big for us there is likely too big on the way back. */
     if (tp->path.netif && tp->path.mtu < mtu)
         mtu = tp->path.mtu;
-    return tcp_mss_largest(&tp->faddr, mtu, tp->maxseg_user);
+    return tcp_mss_largest(&tp->faddr, mtu, tp->maxseg_user, tp->path.netif);
 }
 
 uint32_t tcp_mss_most(const struct tcb *tp)
@@ -45,7 +47,7 @@ uint32_t tcp_mss_most(const struct tcb *tp)
         peer = ip_addr_is_v4(&tp->faddr) ? p->mssdflt : p->v6mssdflt;
     else if (peer < p->minmss)
         peer = p->minmss;
-    return RTE_MIN((uint32_t)tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user), peer);
+    return RTE_MIN((uint32_t)tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user, tp->path.netif), peer);
 }
 
 /* RFC 6691: options come off what is sent, not off what is announced. */

@@ -196,7 +196,7 @@ static int entry_flow(struct half_open *h, const struct tcb *listener, const str
     h->path.netif = NULL;
     int err = ip_path_find(e, &h->laddr, &h->faddr, h->scope_index, &h->path);
     uint32_t mtu = err == 0 && h->path.netif ? netif_mtu(h->path.netif, ip_addr_is_v4(&h->faddr)) : 1500;
-    h->mss_offer = tcp_mss_largest(&h->faddr, mtu, listener->maxseg_user);
+    h->mss_offer = tcp_mss_largest(&h->faddr, mtu, listener->maxseg_user, err == 0 ? h->path.netif : NULL);
     return err;
 }
 
