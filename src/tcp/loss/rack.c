@@ -73,6 +73,16 @@ void rack_delivered(void *arg, const struct sendmap_entry *e, tcp_seq start, tcp
     }
 }
 
+uint64_t rack_delivered_alone(struct rack *r, const struct rack_options *o, uint64_t xmit_ns, tcp_seq end,
+                              uint64_t now)
+{
+    uint64_t rtt = RTE_MAX(now - xmit_ns, UINT64_C(1));
+    update_min_rtt(r, o, rtt, now);
+    r->fack = r->end_seq = end;
+    r->xmit_ns = xmit_ns;
+    return r->rtt = rtt;
+}
+
 void rack_dsack(struct rack *r, const struct rack_options *o, tcp_seq una, tcp_seq snd_nxt)
 {
     if (r->in_dsack_round && seq_geq(una, r->dsack_round))

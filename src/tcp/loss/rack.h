@@ -52,6 +52,9 @@ void rack_init(struct rack *r, tcp_seq una, uint64_t min_rtt, uint64_t now);
 /* A sendmap_delivered_fn; arg: struct rack_ack. Must be called in ascending order of sequence for what one ACK delivers. Steps 1 to 3. */
 void rack_delivered(void *arg, const struct sendmap_entry *e, tcp_seq start, tcp_seq end,
                     struct sendmap_entry *older);
+/* The same for a segment that was all that was outstanding, sent once at xmit_ns: nothing is older, nothing reordered. Returns its round trip time, ns. */
+uint64_t rack_delivered_alone(struct rack *r, const struct rack_options *o, uint64_t xmit_ns, tcp_seq end,
+                              uint64_t now);
 /* Step 4: the ACK una carries a DSACK. */
 void rack_dsack(struct rack *r, const struct rack_options *o, tcp_seq una, tcp_seq snd_nxt);
 /* Step 4: fast recovery, or the one after a timeout, is over. */

@@ -263,6 +263,16 @@ static bool continues(const struct sendmap_entry *e, uint64_t now, uint16_t mss,
            !e->untimed && (e->end - e->start) % mss == 0;
 }
 
+/* e is the first in an empty map: the usual case of requests and replies. */
+static void alone(struct sendmap *m, struct sendmap_entry *e)
+{
+    e->prev = e->next = e->older = e->newer = NULL;
+    e->parent = e->left = e->right = NULL;
+    e->rank = next_rank(m);
+    m->first = m->last = m->root = m->oldest = m->newest = e;
+    m->n = 1;
+}
+
 static struct sendmap_entry *append(struct sendmap *m, tcp_seq seq, tcp_seq end, uint16_t mss, uint64_t now)
 {
     struct sendmap_entry *e = entry_get(m);
@@ -275,8 +285,12 @@ static struct sendmap_entry *append(struct sendmap *m, tcp_seq seq, tcp_seq end,
     e->rexmits = 0;
     e->untimed = e->extra = false;
     e->mss = mss;
-    seq_insert(m, e, m->last);
-    time_append(m, e);
+    if (m->last) {
+        seq_insert(m, e, m->last);
+        time_append(m, e);
+    } else {
+        alone(m, e);
+    }
     return e;
 }
 

@@ -81,6 +81,23 @@ int sendmap_adopt(struct sendmap *m, tcp_seq seq, tcp_seq end, uint64_t now);
 struct sendmap_entry *sendmap_find(const struct sendmap *m, tcp_seq seq);
 /* The cumulative ACK has reached una. */
 void sendmap_ack(struct sendmap *m, tcp_seq una, sendmap_delivered_fn delivered, void *arg);
+/* All of what is outstanding is one entry in flight that left once, and the map knows when. */
+static inline bool sendmap_alone(const struct sendmap *m)
+{
+    const struct sendmap_entry *e = m->first;
+    return e && e == m->last && e->state == SENDMAP_FLYING && e->rexmits == 0 && !e->untimed;
+}
+/* It has been acknowledged: the map is empty. */
+static inline void sendmap_clear(struct sendmap *m)
+{
+    struct sendmap_entry *e = m->first;
+    m->first = m->last = m->root = m->oldest = m->newest = m->before = NULL;
+    m->n = m->splits = 0;
+    if (!m->spare)
+        m->spare = e;
+    else
+        pool_put(&m->shared->entries, e);
+}
 /* A SACK block. It counts from the first to the last whole segment in it: a receiver has segments, so that an edge within one is no
  * reason for a split (counted in misaligned). Returns bytes that are new. */
 uint32_t sendmap_sack(struct sendmap *m, tcp_seq start, tcp_seq end, sendmap_delivered_fn delivered,

@@ -200,14 +200,16 @@ static void after_timeout(struct tcb *tp, const struct tcp_ack *a, bool duplicat
     }
 }
 
-static void new_data_acked(struct tcb *tp, const struct tcp_ack *a, const struct rack_ack *d)
+/* sample: ns, of the segments that were never sent again; 0: none. */
+static void new_data_acked(struct tcb *tp, const struct tcp_ack *a, uint64_t sample)
 {
     struct rack_conn *c = rack_conn(tp);
     stack_flight_of_turn(tp);
     uint64_t rtt = stack_progress(tp, a);
-    c->tlp.sampled |= rtt > 0 || d->rtt > 0;
+    c->tlp.sampled |= rtt > 0 || sample > 0;
+    tp->dupacks = 0; /* digest() counts anew */
     if (!(tp->flags & TF_RECOVERY))
-        stack_grow(tp, a, d->rtt ? d->rtt : rtt);
+        stack_grow(tp, a, sample ? sample : rtt);
     if ((tp->flags & TF_RTO_RECOVERY) && seq_geq(a->ack, tp->recover)) {
         tp->flags &= ~TF_RTO_RECOVERY;
         rack_recovered(&c->rack);
@@ -265,7 +267,7 @@ static void digest(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *d)
         take_back(tp, a);
     }
     if (a->acked > 0)
-        new_data_acked(tp, a, d);
+        new_data_acked(tp, a, d->rtt);
     if (c->map.first && c->map.first->state == SENDMAP_SACKED && c->map.first->start == una) {
         sendmap_renege(&c->map);
         c->n_seen = 0;
@@ -284,7 +286,8 @@ static void digest(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *d)
     set_timer(tp, una, a->acked > 0, look, a->now);
 }
 
-static void rack_acked(struct tcb *tp, const struct tcp_ack *a)
+/* In general. */
+static void acked(struct tcb *tp, const struct tcp_ack *a)
 {
     struct rack_conn *c = rack_conn(tp);
     struct rack_ack d = {.rack = &c->rack,
@@ -301,12 +304,30 @@ static void rack_acked(struct tcb *tp, const struct tcp_ack *a)
     if (!quiet(tp, c, a)) {
         digest(tp, a, &d);
     } else if (a->acked > 0) {
-        new_data_acked(tp, a, &d);
+        new_data_acked(tp, a, d.rtt);
         if (c->map.first)
             rack_arm_tlp(tp, a->ack, a->now);
         else
             rack_disarm(tp, c);
     }
+    if (a->wnd > 0)
+        stack_window_opened(tp);
+}
+
+static void rack_acked(struct tcb *tp, const struct tcp_ack *a)
+{
+    struct rack_conn *c = rack_conn(tp);
+    bool all = a->acked > 0 && a->ack == tp->snd_max && a->n_sack == 0;
+    if (!all || !sendmap_alone(&c->map) || (tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY)) || c->tlp.out ||
+        tp->ecn) {
+        acked(tp, a);
+        return;
+    }
+    /* The usual case of requests and replies. */
+    uint64_t rtt = rack_delivered_alone(&c->rack, &c->options, c->map.first->xmit_ns, a->ack, a->now);
+    sendmap_clear(&c->map);
+    new_data_acked(tp, a, rtt);
+    rack_disarm(tp, c);
     if (a->wnd > 0)
         stack_window_opened(tp);
 }
