@@ -4,7 +4,10 @@
 //   behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS       two flows through one queue: their goodputs, Jain's index
 //   behaviour burst CC RATE_MBPS RTT_MS LOST                  that many segments lost at once: time until all is repaired
 //   behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS         time, window and smoothed round trip time of one flow
-// docs/congestion.md has the plots that tests/bench/behaviour.py draws of them.
+//   behaviour flows STACK LOSS RTT_MS BYTES COUNT             transfers one after the other: their times (50, 90, 99 percent, ms), timeouts
+//   behaviour tail STACK RTT_MS SEGMENTS COUNT                each loses its last segment: share repaired without a timeout, and within two round trips and 40 ms of the last ACK
+//   behaviour reorder STACK RTT_MS PART SECONDS               segments overtake by that part of the round trip: share sent again for nothing
+// docs/congestion.md and docs/rack.md have the plots that tests/bench/behaviour.py draws of them.
 #include <errno.h>
 #include <math.h>
 #include <netinet/tcp.h>
@@ -30,7 +33,9 @@ static struct world {
     int from[FLOWS], to[FLOWS], listener;
     uint64_t received[FLOWS];
     uint64_t target;
-    bool open; /* all connections are there */
+    bool open;         /* all connections are there */
+    uint64_t to_write; /* bytes that a flow writes in all; 0: without end */
+    uint64_t written;
 } w;
 
 static char buf[1 << 18];
@@ -57,9 +62,14 @@ static int server_loop(void *arg)
 
 static int client_loop(void *arg)
 {
-    for (unsigned i = 0; i < w.flows; i++)
-        while (w.from[i] >= 0 && leat_write(w.from[i], buf, sizeof(buf)) > 0)
-            ;
+    for (unsigned i = 0; i < w.flows; i++) {
+        ssize_t n = 1;
+        while (w.from[i] >= 0 && n > 0) {
+            size_t most = w.to_write ? w.to_write - w.written : sizeof(buf);
+            n = most ? leat_write(w.from[i], buf, most < sizeof(buf) ? most : sizeof(buf)) : 0;
+            w.written += n > 0 ? (uint64_t)n : 0;
+        }
+    }
     return 0;
 }
 
@@ -304,11 +314,169 @@ static int trace(char **a)
     return 0;
 }
 
+/* ---- stacks against each other ---- */
+
+static void set_text(struct sim_node *n, const char *name, const char *value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, value, strlen(value)) < 0)
+        die(name);
+}
+
+static void set_number(struct sim_node *n, const char *name, uint32_t value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, &value, sizeof(value)) < 0)
+        die(name);
+}
+
+/* A world whose client has that stack, and where no connection learns from the one before. */
+static void world_of(const char *stack, uint64_t seed, double rtt_ms)
+{
+    world_make(seed, rtt_ms, 0, 0);
+    set_text(w.client, "net.inet.tcp.functions_default", stack);
+    set_number(w.client, "net.inet.tcp.hostcache.enable", 0);
+    set_number(w.client, "net.inet.tcp.msl", 10);
+    set_number(w.server, "net.inet.tcp.msl", 10);
+}
+
+static bool connecting(void *arg)
+{
+    return w.to[0] < 0;
+}
+
+/* One transfer of so many bytes on a connection of its own, without loss until it is open. ns. */
+static uint64_t transfer(uint64_t bytes, double p, bool (*lose)(void *, uint64_t, const uint8_t *, uint32_t))
+{
+    w.flows = 0;
+    w.from[0] = w.to[0] = -1;
+    w.to_write = w.written = bytes; /* nothing yet */
+    w.received[0] = 0;
+    w.out->loss = 0;
+    w.out->lose = NULL;
+    flow_start("cubic");
+    sim_run_while(w.sim, connecting, NULL, sim_now(w.sim) + 60 * NS_PER_SEC);
+    w.out->loss = p;
+    w.out->lose = lose;
+    w.written = 0;
+    w.target = bytes;
+    uint64_t began = sim_now(w.sim);
+    sim_app(w.client, client_loop, NULL);
+    sim_run_while(w.sim, going_on, NULL, began + 600 * NS_PER_SEC);
+    uint64_t took = sim_now(w.sim) - began;
+    w.out->loss = 0;
+    w.out->lose = NULL;
+    sim_enter(w.server);
+    leat_close(w.to[0]);
+    sim_enter(w.client);
+    leat_close(w.from[0]);
+    w.from[0] = w.to[0] = -1;
+    w.flows = 0;
+    sim_run_for(w.sim, 100 * NS_PER_MS + (uint64_t)(4 * w.out->delay_ns));
+    return took;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int flows(char **a)
+{
+    double p = atof(a[1]), rtt_ms = atof(a[2]);
+    unsigned n = (unsigned)atoi(a[4]);
+    uint64_t *took = calloc(n, sizeof(*took));
+    world_of(a[0], 1, rtt_ms);
+    for (unsigned i = 0; took && i < n; i++)
+        took[i] = transfer(strtoull(a[3], NULL, 10), p, NULL);
+    qsort(took, n, sizeof(*took), ascending);
+    printf("%s %g %g %s %u %.2f %.2f %.2f %llu\n", a[0], p, rtt_ms, a[3], n, (double)took[n / 2] / 1e6,
+           (double)took[n * 9 / 10] / 1e6, (double)took[n * 99 / 100] / 1e6,
+           (unsigned long long)counter("rexmttimeo"));
+    free(took);
+    finish();
+    return 0;
+}
+
+static struct tail {
+    unsigned data, last; /* data segments seen, number of the one to lose */
+    uint64_t lost_at, again_at, acked_at;
+} tail;
+
+static bool lose_last(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
+{
+    if (len < 200)
+        return false;
+    if (++tail.data == tail.last) {
+        tail.lost_at = sim_now(w.sim);
+        return true;
+    }
+    if (tail.data > tail.last && tail.again_at == 0)
+        tail.again_at = sim_now(w.sim);
+    return false;
+}
+
+/* When the last ACK before the retransmission arrived. */
+static bool watch_acks(void *arg, uint64_t n, const uint8_t *frame, uint32_t len)
+{
+    uint64_t arrives = sim_now(w.sim) + w.out->delay_ns;
+    if (tail.lost_at && !tail.again_at)
+        tail.acked_at = arrives;
+    return false;
+}
+
+static int tail_loss(char **a)
+{
+    double rtt_ms = atof(a[1]);
+    unsigned segments = (unsigned)atoi(a[2]), n = (unsigned)atoi(a[3]), without = 0, in_time = 0;
+    double sum = 0;
+    world_of(a[0], 1, rtt_ms);
+    sim_wire(w.link, w.server)->lose = watch_acks;
+    for (unsigned i = 0; i < n; i++) {
+        /* Up to two segments fewer or more: the last one is not always one whose ACK is delayed. */
+        unsigned s = segments + i % 5 > 2 ? segments + i % 5 - 2 : 1;
+        uint64_t timeouts = counter("rexmttimeo");
+        tail = (struct tail){.last = s};
+        transfer((uint64_t)s * MSS, 0, lose_last);
+        uint64_t from = tail.acked_at && tail.acked_at < tail.again_at ? tail.acked_at : tail.lost_at;
+        double ms = (double)(tail.again_at - from) / 1e6;
+        bool timeout = counter("rexmttimeo") != timeouts;
+        without += !timeout;
+        in_time += !timeout && ms <= 2 * rtt_ms + 40; /* of a delayed ACK */
+        sum += ms / rtt_ms;
+    }
+    printf("%s %g %u %u %.4f %.4f %.3f\n", a[0], rtt_ms, segments, n, (double)without / n,
+           (double)in_time / n, sum / n);
+    finish();
+    return 0;
+}
+
+static int reorder(char **a)
+{
+    double rtt_ms = atof(a[1]), part = atof(a[2]), seconds = atof(a[3]);
+    world_of(a[0], 1, rtt_ms);
+    w.out->rate_bps = 20 * 1000 * 1000;
+    w.out->queue_packets = 10000;
+    flow_start("cubic");
+    sim_run_for(w.sim, NS_PER_SEC);
+    w.out->reorder = 0.05;
+    w.out->reorder_ns = (uint64_t)(rtt_ms * 1e6 * part);
+    sim_run_for(w.sim, (uint64_t)(seconds * 1e9));
+    struct leat_tcp_info i = info(0);
+    uint64_t sent = i.tcpi_bytes_sent / MSS;
+    printf("%s %g %g %.6f %u %.2f\n", a[0], rtt_ms, part, (double)i.tcpi_total_retrans / (double)sent,
+           i.tcpi_total_retrans, (double)w.received[0] * 8 / (seconds + 1) / 1e6);
+    finish();
+    return 0;
+}
+
 static const struct {
     const char *name;
     int args;
     int (*run)(char **args);
-} kinds[] = {{"goodput", 5, goodput}, {"pair", 6, pair}, {"burst", 4, burst_loss}, {"trace", 5, trace}};
+} kinds[] = {{"goodput", 5, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss}, {"trace", 5, trace},
+             {"flows", 5, flows},     {"tail", 4, tail_loss}, {"reorder", 4, reorder}};
 
 int main(int argc, char **argv)
 {
@@ -318,6 +486,9 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: behaviour goodput CC random|periodic LOSS RTT_MS EVENTS\n"
                     "       behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
                     "       behaviour burst CC RATE_MBPS RTT_MS LOST\n"
-                    "       behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS\n");
+                    "       behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
+                    "       behaviour flows STACK LOSS RTT_MS BYTES COUNT\n"
+                    "       behaviour tail STACK RTT_MS SEGMENTS COUNT\n"
+                    "       behaviour reorder STACK RTT_MS PART SECONDS\n");
     return 2;
 }

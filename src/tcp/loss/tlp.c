@@ -9,7 +9,8 @@ uint64_t tlp_timeout(uint64_t srtt, unsigned thresh, uint64_t least, bool single
     uint64_t pto = srtt + srtt / thresh;
     if (pto < least)
         pto = least;
-    return single ? pto + max_ack_delay : pto;
+    uint64_t delayed = srtt + srtt / 2 + max_ack_delay;
+    return single && pto < delayed ? delayed : pto;
 }
 
 void tlp_sent(struct tlp *t, tcp_seq start, tcp_seq snd_nxt, bool is_retrans)

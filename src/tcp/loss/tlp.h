@@ -20,7 +20,10 @@ struct tlp_ack {
     bool bare_duplicate; /* a duplicate ACK without any block */
 };
 
-/* §7.2. ns; single: one segment is in flight, whose ACK may be delayed by max_ack_delay. thresh: SRTT + SRTT / thresh. */
+/*
+ * §7.2, ns: SRTT + SRTT / thresh, at least least. single: one segment is in flight, whose ACK may be delayed by max_ack_delay: then at least 1.5 * SRTT + max_ack_delay, as
+ * FreeBSD has it (the RFC adds TLP.max_ack_delay, whose value it leaves to the sender).
+ */
 uint64_t tlp_timeout(uint64_t srtt, unsigned thresh, uint64_t least, bool single, uint64_t max_ack_delay);
 /* §7.3: may a probe leave? */
 static inline bool tlp_may_probe(const struct tlp *t)
