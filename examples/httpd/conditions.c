@@ -7,11 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a few times it is asked again and again: now, and when each of the files changed. */
 void http_date(time_t t, char out[32])
 {
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(out, 32, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    static __thread struct {
+        time_t t;
+        char text[32];
+    } known[64];
+    size_t i = (size_t)t % (sizeof(known) / sizeof(*known));
+    if (known[i].t != t || !known[i].text[0]) {
+        struct tm tm;
+        gmtime_r(&t, &tm);
+        strftime(known[i].text, sizeof(known[i].text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        known[i].t = t;
+    }
+    memcpy(out, known[i].text, sizeof(known[i].text));
 }
 
 time_t http_date_parse(const char *text)

@@ -14,6 +14,18 @@ static void queue_drop(struct netif *nif, uint64_t *counter)
     nif->n_tx = 0;
 }
 
+/* What the driver has, or never takes, leaves the queue. */
+static void queue_remove(struct netif *nif, uint16_t at, uint16_t n)
+{
+    uint16_t behind = nif->n_tx - at - n;
+
+    nif->n_tx -= n;
+    if (n == 0 || behind == 0)
+        return;
+    memmove(nif->tx + at, nif->tx + at + n, behind * sizeof(nif->tx[0]));
+    memmove(nif->tx_len + at, nif->tx_len + at + n, behind * sizeof(nif->tx_len[0]));
+}
+
 /* A packet the driver will never send goes, or the queue would stand still behind it. */
 static void prepare(struct netif *nif)
 {
@@ -26,22 +38,19 @@ static void prepare(struct netif *nif)
     while (n < nif->n_tx) {
         nif->stats.drop_tx_refused++;
         rte_pktmbuf_free(nif->tx[n]);
-        memmove(nif->tx + n, nif->tx + n + 1, (--nif->n_tx - n) * sizeof(nif->tx[0]));
+        queue_remove(nif, n, 1);
         n += ops->tx_prepare(nif->port, nif->queue, nif->tx + n, nif->n_tx - n);
     }
 }
 
-/* n packets at p, counted before the driver has them. */
-static uint16_t send_some(struct netif *nif, struct rte_mbuf **p, uint16_t n)
+/* n packets from the at-th on. */
+static uint16_t send_some(struct netif *nif, uint16_t at, uint16_t n)
 {
+    uint16_t sent = nif->port->ops->tx_burst(nif->port, nif->queue, nif->tx + at, n);
     uint64_t bytes = 0;
-    uint16_t sent;
 
-    for (uint16_t i = 0; i < n; i++)
-        bytes += rte_pktmbuf_pkt_len(p[i]);
-    sent = nif->port->ops->tx_burst(nif->port, nif->queue, p, n);
-    for (uint16_t i = sent; i < n; i++)
-        bytes -= rte_pktmbuf_pkt_len(p[i]);
+    for (const uint32_t *len = nif->tx_len + at; len < nif->tx_len + at + sent; len++)
+        bytes += *len;
     nif->stats.opackets += sent;
     nif->stats.obytes += bytes;
     return sent;
@@ -60,7 +69,7 @@ static uint16_t send_burst(struct netif *nif)
     prepare(nif);
     do {
         n = RTE_MIN(nif->n_tx - done, TX_BATCH);
-        sent = send_some(nif, nif->tx + done, n);
+        sent = send_some(nif, done, n);
         done += sent;
     } while (sent == n && done < nif->n_tx);
     return done;
@@ -86,9 +95,7 @@ void netif_flush(struct netif *nif)
     }
     if (sent > 0)
         nif->stuck = 0;
-    nif->n_tx -= sent;
-    if (sent && nif->n_tx)
-        memmove(nif->tx, nif->tx + sent, nif->n_tx * sizeof(nif->tx[0]));
+    queue_remove(nif, 0, sent);
     if (nif->n_tx && !netif_link_up(nif))
         queue_drop(nif, &nif->stats.drop_tx_down);
 }
@@ -104,6 +111,7 @@ void netif_enqueue(struct netif *nif, struct rte_mbuf *m)
         rte_pktmbuf_free(m);
         return;
     }
+    nif->tx_len[nif->n_tx] = rte_pktmbuf_pkt_len(m);
     nif->tx[nif->n_tx++] = m;
     if (nif->n_tx % TX_BATCH == 0)
         netif_flush(nif);
@@ -186,14 +194,16 @@ unsigned link_transmit(struct engine *e, void *unused)
 {
     struct netif *nif;
     unsigned work = 0;
+    uint16_t before;
 
     TAILQ_FOREACH (nif, &e->link->netifs, link) {
         if (nif->loopback)
             continue;
         if (nif->spread && nif->queue != NETIF_NO_QUEUE)
             work += spread_transmit(nif);
-        work += nif->n_tx;
+        before = nif->n_tx;
         netif_flush(nif);
+        work += before - nif->n_tx; /* behind a full ring there is nothing to do: an engine may sleep */
     }
     return work;
 }

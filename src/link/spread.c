@@ -379,7 +379,8 @@ unsigned spread_transmit(struct netif *nif)
     if (!ring)
         return 0;
     n = rte_ring_dequeue_burst(ring, (void **)(nif->tx + nif->n_tx), room, NULL);
-    nif->n_tx += n;
+    for (uint16_t end = nif->n_tx + n; nif->n_tx < end; nif->n_tx++)
+        nif->tx_len[nif->n_tx] = rte_pktmbuf_pkt_len(nif->tx[nif->n_tx]);
     return n;
 }
 

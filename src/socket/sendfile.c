@@ -139,6 +139,37 @@ void sendfile_forget(struct socket *so)
     TAILQ_REMOVE(&so->file.layer->sendfile->starved, so, starved_link);
 }
 
+/* Copying so much costs less than a record, an extent and a segment of its own. */
+#define JOIN_MAX 4096
+
+/* The last of a small file goes into the record that its header has begun. False: it is not here yet, or there is no such record. */
+static bool joins(const struct transfer *t)
+{
+    const struct tls_tx *tx = t->so->tls_tx;
+    off_t rest = t->end - t->offset;
+    return tx && rest <= JOIN_MAX && tls_tx_joins(tx, rest);
+}
+
+static int64_t join(struct transfer *t, struct piece *p)
+{
+    const struct block *b = p->use.block;
+    struct iovec v = {b->buf + p->offset, p->len};
+    int64_t n = tls_tx_send(t->so->tls_tx, t->so->tp, &v, 1, p->len, TLS_RLTYPE_APP, false, false);
+    if (n > 0) {
+        t->offset += n;
+        t->sent += n;
+    }
+    piece_discard(p);
+    return n;
+}
+
+/* What was written before stands before, and waits for nothing. */
+static void transfer_flush(const struct socket *so)
+{
+    if (so->tls_tx && so->tp)
+        tls_tx_flush(so->tls_tx, so->tp);
+}
+
 /* Queues what the next block gives, at most max bytes. Bytes queued, or -errno. */
 static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uint32_t max)
 {
@@ -161,6 +192,10 @@ static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uin
     }
     if (t->flags & LEAT_SF_NOCACHE)
         p->use.block->drop = true;
+    if (joins(t) && len == t->end - t->offset && !p->use.waiting && p->use.block->state == BLOCK_READY &&
+        p->offset + p->len <= p->use.block->bytes)
+        return join(t, p);
+    transfer_flush(t->so);
     if (t->so->tls_tx)
         p->r = tls_tx_reserve(t->so->tls_tx, t->so->tp, p->len, piece_done, p, &err);
     else
@@ -179,10 +214,7 @@ static int64_t transfer_block(struct sendfile_layer *sf, struct transfer *t, uin
 /* Payload that may be queued now. */
 static uint32_t transfer_space(const struct socket *so)
 {
-    if (!so->tls_tx)
-        return sendbuf_space(&so->tp->snd);
-    tls_tx_flush(so->tls_tx, so->tp); /* what was written before stands before */
-    return tls_tx_room(so->tls_tx, so->tp);
+    return so->tls_tx ? tls_tx_room(so->tls_tx, so->tp) : sendbuf_space(&so->tp->snd);
 }
 
 /* Can the connection still send? 0, or what a write would say. */
@@ -222,6 +254,8 @@ static int transfer_file(struct sendfile_layer *sf, struct transfer *t)
             return err;
         uint32_t space = transfer_space(t->so);
         int64_t n = space > 0 ? transfer_block(sf, t, space) : -EAGAIN;
+        if (n < 0)
+            transfer_flush(t->so);
         if (n == -EAGAIN)
             n = transfer_wait(t);
         if (n < 0)

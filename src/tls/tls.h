@@ -142,6 +142,11 @@ int64_t tls_tx_send(struct tls_tx *tx, struct tcb *tp, const struct iovec *iov, 
 void tls_tx_end(struct tls_tx *tx, struct tcb *tp);
 /* Frames what MSG_MORE kept open. */
 void tls_tx_flush(struct tls_tx *tx, struct tcb *tp);
+/* Is a record open in which len bytes more have room, so that they need none of their own? */
+static inline bool tls_tx_joins(const struct tls_tx *tx, off_t len)
+{
+    return tx->open && len <= (off_t)tx->max_frame - (off_t)tx->open->job.op.len;
+}
 /* Payload that a record may have now, or 0: no space. */
 uint32_t tls_tx_room(const struct tls_tx *tx, const struct tcb *tp);
 /* A record of len bytes whose payload comes later; queued: src_done will be called. NULL and *err. */

@@ -208,6 +208,35 @@ static void test_sendfile_through_records(void **state)
     stream_free(s);
 }
 
+static void header_and_file(struct stream *s, int file, uint32_t len)
+{
+    off_t n;
+    assert_int_equal(stream_write(s, 100, MSG_MORE), 100);
+    assert_int_equal(leat_sendfile(file, s->fd_b, (off_t)s->sent_len, len, NULL, &n, 0), 0);
+    assert_int_equal(n, len);
+    s->sent_len += len;
+    sim_run_for(s->p->sim, NS_PER_MS);
+    sim_enter(s->p->b);
+}
+
+/* What MSG_MORE began and a small file that is cached share a record; one that must be read, or is large, has its own. */
+static void test_a_small_file_joins_its_header(void **state)
+{
+    struct stream *s = stream_new(*state);
+    assert_int_equal(enable_tx(s, key_one), 0);
+    int file = file_of(s, 20000);
+    header_and_file(s, file, 500);
+    header_and_file(s, file, 500);
+    header_and_file(s, file, 5000);
+    close(file);
+    assert_int_equal(stream_drain(s), 0);
+    stream_check(s);
+    const uint32_t lens[] = {100, 500, 600, 100, 5000};
+    assert_int_equal(s->records, 5);
+    assert_memory_equal(s->lens, lens, sizeof(lens));
+    stream_free(s);
+}
+
 /*
  * kern.ipc.tls.engine_bytes is taken by one connection, and the other's records wait: they go on when the last of the first's is done, though
  * nothing else happens then.
@@ -534,6 +563,7 @@ int main(void)
         TEST(test_msg_more_and_cork_make_one_record),
         TEST(test_tls10_writes_are_split),
         TEST(test_sendfile_through_records),
+        TEST(test_a_small_file_joins_its_header),
         TEST(test_a_starved_connection_goes_on),
         TEST(test_no_body_is_replayed_after_a_full_send_buffer),
         TEST(test_a_file_that_shrinks_ends_the_connection),
