@@ -74,7 +74,8 @@ struct netif {
     bool loopback; /* lo0: output comes back as input */
     char name[NETIF_NAMSIZ];
     struct rte_mbuf *tx[NETIF_TX_MAX]; /* of this turn, sent by the transmit station (or when full) */
-    uint32_t tx_len[NETIF_TX_MAX];     /* their bytes: who waits behind a full ring is not looked at again and again */
+    uint32_t
+        tx_len[NETIF_TX_MAX]; /* their bytes: who waits behind a full ring is not looked at again and again */
     struct netif_stats stats;
     TAILQ_ENTRY(netif) link;
     uint64_t defended_at; /* ns; when ARP last defended an address here (RFC 5227 §2.4) */

@@ -229,6 +229,7 @@ static void test_a_small_file_joins_its_header(void **state)
     header_and_file(s, file, 500);
     header_and_file(s, file, 5000);
     close(file);
+    assert_int_equal(leat_shutdown(s->fd_b, SHUT_WR), 0);
     assert_int_equal(stream_drain(s), 0);
     stream_check(s);
     const uint32_t lens[] = {100, 500, 600, 100, 5000};
