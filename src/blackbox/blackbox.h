@@ -3,6 +3,7 @@
 // leave by a ring to the writer. Knows no connection and no network: who records fills the records in (tcp/log.c).
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <leat/blackbox.h>
 #include "base/pool.h"
@@ -10,19 +11,31 @@
 
 #define BB_CHUNK_RECORDS 11  /* of one chunk: some 4 KiB */
 #define BB_PAYLOAD_MAX   256 /* bytes of a segment's data that a record can hold */
+#define BB_RAW_BYTES     128 /* a recorder's picture: from tlb_rxbuf to tlb_stackinfo */
 #define BB_ID_EXPIRY_NS                                                                                      \
     (60 * UINT64_C(1000000000)) /* a closed connection's records wait so long to be asked for */
 
 _Static_assert(sizeof(union tcp_log_stackspecific) == 104 && sizeof(struct tcp_log_buffer) == 328 &&
                    sizeof(struct tcp_log_header) == 208,
                "as FreeBSD's");
+_Static_assert(offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_rxbuf) == BB_RAW_BYTES, "");
 
-/* One record as it lies in the ring: what FreeBSD's has, and what only Leat keeps. */
+/*
+ * One record as it lies in the ring: what FreeBSD's has, and what only Leat keeps. Recording is to be cheap, so that what can be done when the
+ * record leaves is left until then: without TLB_FLAG_HDR the header is whatever it was, so is the stack's part behind stack_len, and a raw
+ * record has its recorder's own picture of the connection in place of the members from tlb_rxbuf on (bb_env.finish understands it). bb_export()
+ * gives the record as FreeBSD has it.
+ */
 struct bb_record {
     struct tcp_log_buffer b;
-    const char *function; /* net.inet.tcp.bb.log_verbose: who wrote it; else NULL */
-    uint32_t payload_len;
+    uint64_t now;                                     /* ns; of b, tlb_tv and tlb_ticks follow from it unless it is 0 */
+    uint32_t flex1, flex2, inflight;                  /* of a raw record */
+    uint32_t stack_len;                               /* so much of b.tlb_stackinfo is valid */
+    const char *function;                             /* net.inet.tcp.bb.log_verbose: who wrote it; else NULL */
     uint8_t *payload; /* first bytes of the segment's data, BB_PAYLOAD_MAX at most; NULL: not kept */
+    uint16_t payload_len;
+    bool raw, inflight_known;
+    uint8_t flex8; /* of a raw record whose part of the stack is not valid */
 };
 struct bb_chunk {
     STAILQ_ENTRY(bb_chunk) link;
@@ -132,6 +145,7 @@ struct bb_env {
     int64_t utc_offset_ns;                                         /* engine's clock to UTC */
     void (*describe)(const void *owner, struct tcp_log_header *h); /* fills endpoints and family in */
     const char *(*stack_name)(uint8_t stackid);
+    void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out); /* a raw record's members. Signal safe */
 };
 
 struct sysctl_tree;
@@ -155,7 +169,6 @@ struct bb_layer {
     const struct bb_writer_ops *ops; /* NULL: no dump was wanted yet */
     struct bb_writer *writer;
     uint32_t followers;
-    uint64_t now; /* of the last event or sweep */
 };
 
 /* Registers net.inet.tcp.bb.*. 0 or -errno. */
@@ -170,10 +183,13 @@ struct bb_log *bb_open_auto(struct bb_layer *l, void *owner);
 /* A ring that is off, for a connection that is asked for; NULL: no memory. */
 struct bb_log *bb_open(struct bb_layer *l, void *owner);
 /*
- * The place for the next record, with serial number, time and event in it and zeros behind, or NULL: nothing is to be recorded. At most one is
- * open at a time. In the modes that dump, a full ring is dumped first.
+ * The place for the next record, with serial number, time and event in it, or NULL: nothing is to be recorded. The other members that every
+ * event has (all before tlb_stackinfo, and tlb_len) are the caller's to set. At most one is open at a time. In the modes that dump, a full ring is dumped first.
  */
 struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now);
+/* The record as FreeBSD has it. */
+void bb_export(const struct bb_record *r, void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
+               struct tcp_log_buffer *out);
 /* Keeps the first bytes of the segment's data with r, as far as net.inet.tcp.bb.payload and memory go. */
 uint32_t bb_payload_room(struct bb_layer *l, struct bb_record *r);
 /* TCP_LOG. 0, -EINVAL, -EBUSY. */

@@ -64,6 +64,7 @@ void bb_crash_write(struct bb_layer *l)
         const struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
         bb_encoder_init(&en, &h, l->env.stack_name, c ? c->r[c->first].b.tlb_sn : 0);
         en.program = l->program;
+        en.finish = l->env.finish;
         write_chunks(fd, &en, &log->chunks);
     }
     TAILQ_FOREACH (n, &l->expiry, expiry) {
@@ -73,6 +74,7 @@ void bb_crash_write(struct bb_layer *l)
         const struct bb_chunk *c = STAILQ_FIRST(&n->chunks);
         bb_encoder_init(&en, &h, l->env.stack_name, c ? c->r[c->first].b.tlb_sn : 0);
         en.program = l->program;
+        en.finish = l->env.finish;
         write_chunks(fd, &en, &n->chunks);
     }
     close(fd);

@@ -185,7 +185,6 @@ static void flush_continual(struct bb_layer *l)
 
 void bb_sweep(struct bb_layer *l, uint64_t now)
 {
-    l->now = now;
     bb_expire(l, now);
     if (!l->writer)
         return;

@@ -44,6 +44,7 @@ TAILQ_HEAD(made_list, made);
 struct bb_files {
     struct bb_written *written;
     const char *(*stack_name)(uint8_t stackid);
+    void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out);
     const char *program;
     struct bb_names *names;
     char directory[192];
@@ -253,6 +254,7 @@ static void encoder(const struct bb_files *f, const struct bb_dump *d, uint32_t 
 {
     bb_encoder_init(en, &d->header, f->stack_name, serial);
     en->program = f->program;
+    en->finish = f->finish;
     en->local_name = bb_names_find(f->names, d->header.tlh_ie.ie_laddr);
     if (!en->local_name)
         en->local_name = bb_names_host(f->names);
@@ -456,6 +458,7 @@ struct bb_files *bb_files_new(const struct bb_layer *l, struct bb_written *writt
     f->program = l->program;
     f->written = written;
     f->stack_name = l->env.stack_name;
+    f->finish = l->env.finish;
     memcpy(f->directory, l->params.directory, sizeof(f->directory));
     f->file_bytes = l->params.file_bytes;
     f->max_files = l->params.files;

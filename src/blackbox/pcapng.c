@@ -122,12 +122,12 @@ static void names(struct writer *w, const struct bb_encoder *en)
     block_end(w, b);
 }
 
-static void section(struct writer *w, const struct bb_encoder *en, const struct bb_record *r)
+static void section(struct writer *w, const struct bb_encoder *en, const struct tcp_log_buffer *b0)
 {
     const uint32_t version = TCP_LOG_BUF_VER;
-    const char *stack = en->stack_name ? en->stack_name(r->b.tlb_stackid) : NULL;
-    uint8_t name[1 + 32] = {r->b.tlb_stackid};
-    uint64_t dumped = (uint64_t)r->b.tlb_tv.tv_sec + (uint64_t)en->h->tlh_offset_sec;
+    const char *stack = en->stack_name ? en->stack_name(b0->tlb_stackid) : NULL;
+    uint8_t name[1 + 32] = {b0->tlb_stackid};
+    uint64_t dumped = (uint64_t)b0->tlb_tv.tv_sec + (uint64_t)en->h->tlh_offset_sec;
     uint8_t *b = block_begin(w, SECTION_HEADER);
     put32(w, 0x1a2b3c4d);
     put16(w, 1);
@@ -232,12 +232,12 @@ static size_t tcp_segment(uint8_t *p, const struct bb_record *r, uint32_t pseudo
     return hlen + r->payload_len;
 }
 
-static void packet(struct writer *w, const struct bb_encoder *en, const struct bb_record *r)
+static void packet(struct writer *w, const struct bb_encoder *en, const struct bb_record *r, const struct tcp_log_buffer *info)
 {
     bool inbound = r->b.tlb_eventid == TCP_LOG_IN, v4 = en->h->tlh_af == FAMILY_IPV4;
     uint32_t l4_len = (uint32_t)tcp_header_len(r) + r->b.tlb_len;
-    uint64_t us = ((uint64_t)r->b.tlb_tv.tv_sec + (uint64_t)en->h->tlh_offset_sec) * 1000000 +
-                  (uint64_t)r->b.tlb_tv.tv_usec + (uint64_t)en->h->tlh_offset_usec;
+    uint64_t us = (uint64_t)(info->tlb_tv.tv_sec + en->h->tlh_offset_sec) * 1000000 +
+                  (uint64_t)(info->tlb_tv.tv_usec + en->h->tlh_offset_usec);
     uint8_t *b = block_begin(w, ENHANCED_PACKET);
     put32(w, 0);
     put32(w, (uint32_t)(us >> 32));
@@ -254,7 +254,7 @@ static void packet(struct writer *w, const struct bb_encoder *en, const struct b
     memcpy(lengths, &captured, sizeof(captured));
     memcpy(lengths + 4, &original, sizeof(original));
     pad4(w, captured);
-    option_custom(w, BB_OPT_TCPINFO, &r->b, BB_TCPINFO_LEN);
+    option_custom(w, BB_OPT_TCPINFO, info, BB_TCPINFO_LEN);
     option(w, OPT_EPB_FLAGS, &direction, sizeof(direction));
     if (r->function)
         option_text(w, OPT_COMMENT, r->function);
@@ -262,12 +262,12 @@ static void packet(struct writer *w, const struct bb_encoder *en, const struct b
     block_end(w, b);
 }
 
-static void event(struct writer *w, const struct bb_record *r)
+static void event(struct writer *w, const struct bb_record *r, const struct tcp_log_buffer *info)
 {
     uint8_t *b = block_begin(w, BB_CUSTOM_BLOCK);
     put32(w, BB_PEN);
     put32(w, BB_BLOCK_EVENT);
-    option_custom(w, BB_OPT_TCPINFO, &r->b, BB_TCPINFO_LEN);
+    option_custom(w, BB_OPT_TCPINFO, info, BB_TCPINFO_LEN);
     if (r->function)
         option_text(w, OPT_COMMENT, r->function);
     option_end(w);
@@ -277,23 +277,25 @@ static void event(struct writer *w, const struct bb_record *r)
 size_t bb_encode(struct bb_encoder *en, const struct bb_record *r, uint8_t out[BB_ENCODED_MAX])
 {
     struct writer w = {out};
+    struct tcp_log_buffer info;
+    bb_export(r, en->finish, &info);
     if (en->stackid != r->b.tlb_stackid) {
-        section(&w, en, r);
+        section(&w, en, &info);
         en->stackid = r->b.tlb_stackid;
     }
     if (r->b.tlb_sn != en->next_serial)
         skip(&w, r->b.tlb_sn - en->next_serial);
     en->next_serial = r->b.tlb_sn + 1;
     if (r->b.tlb_eventflags & TLB_FLAG_HDR)
-        packet(&w, en, r);
+        packet(&w, en, r, &info);
     else
-        event(&w, r);
+        event(&w, r, &info);
     return (size_t)(w.at - out);
 }
 
 size_t bb_encode_end(struct bb_encoder *en, uint32_t serial, uint8_t out[BB_ENCODED_MAX])
 {
-    static const struct bb_record none = {.b = {.tlb_stackid = UINT8_MAX}};
+    static const struct tcp_log_buffer none = {.tlb_stackid = UINT8_MAX};
     struct writer w = {out};
     if (serial == en->next_serial)
         return 0;

@@ -135,41 +135,75 @@ static bool full(const struct bb_layer *l, const struct bb_log *log)
            (log->node && l->params.id_events && log->node->bucket->records >= l->params.id_events);
 }
 
-static void stamp(struct bb_layer *l, struct bb_record *r, uint64_t now)
+static struct bb_record *take(struct bb_layer *l, struct bb_log *log, struct bb_chunk *c, uint8_t event, uint64_t now)
 {
-    memset(r, 0, sizeof(*r));
-    r->b.tlb_tv.tv_sec = (int64_t)(now / UINT64_C(1000000000));
-    r->b.tlb_tv.tv_usec = (int64_t)(now % UINT64_C(1000000000) / 1000);
-    r->b.tlb_ticks = (uint32_t)(now / UINT64_C(1000000));
+    struct bb_record *r = &c->r[c->end++];
+    bb_count(log, 1);
+    l->records++;
+    l->stats.events++;
+    r->b.tlb_sn = log->serial++;
+    log->recorded = log->serial;
+    r->b.tlb_eventid = event;
+    r->now = now;
+    r->flex1 = r->flex2 = r->inflight = r->stack_len = 0;
+    r->function = NULL;
+    r->payload = NULL;
+    r->payload_len = 0;
+    r->raw = r->inflight_known = false;
+    r->flex8 = 0;
+    return r;
 }
 
-struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now)
+/* The ring is full, or a chunk is, or nothing is to be recorded any more. */
+static __attribute__((noinline)) struct bb_record *make_way(struct bb_layer *l, struct bb_log *log, uint8_t event,
+                                                            uint64_t now)
 {
-    if (log->mode <= TCP_LOG_STATE_OFF ||
-        (log->mode == TCP_LOG_VIA_BBPOINTS && event != TCP_RACK_TP_TRIGGERED))
+    if (log->mode <= TCP_LOG_STATE_OFF || (log->mode == TCP_LOG_VIA_BBPOINTS && event != TCP_RACK_TP_TRIGGERED))
         return NULL;
-    uint32_t serial = log->serial++; /* also of an event that is lost: a gap tells of it */
-    l->now = now;
     if (l->params.disable_all) {
+        log->serial++;
         clear(l, log);
         log->mode = TCP_LOG_STATE_OFF;
         return NULL;
     }
     bool room = log->limit > 0 && (!full(l, log) || make_room(l, log));
     struct bb_chunk *c = room ? chunk_with_room(l, log) : NULL;
-    if (!c) {
-        l->stats.lost++;
-        return NULL;
+    if (c)
+        return take(l, log, c, event, now);
+    log->serial++; /* also of an event that is lost: a gap tells of it */
+    l->stats.lost++;
+    return NULL;
+}
+
+struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now)
+{
+    struct bb_chunk *c = STAILQ_LAST(&log->chunks, bb_chunk, link);
+    bool plain = c && c->end < BB_CHUNK_RECORDS && log->mode > TCP_LOG_STATE_OFF && log->mode < TCP_LOG_VIA_BBPOINTS &&
+                 !full(l, log) && !l->params.disable_all;
+    if (__builtin_expect(!plain, 0))
+        return make_way(l, log, event, now);
+    return take(l, log, c, event, now);
+}
+
+void bb_export(const struct bb_record *r, void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
+               struct tcp_log_buffer *out)
+{
+    bool whole = !r->raw && (r->b.tlb_eventflags & TLB_FLAG_STACKINFO);
+    uint32_t stack = whole ? sizeof(out->tlb_stackinfo) : r->stack_len;
+    uint32_t hlen = r->b.tlb_eventflags & TLB_FLAG_HDR ? (uint32_t)(r->b.tlb_th[12] >> 4) * 4 : 0;
+    uint32_t options = hlen > sizeof(out->tlb_th) ? hlen - (uint32_t)sizeof(out->tlb_th) : 0;
+    *out = r->b;
+    memset((uint8_t *)&out->tlb_stackinfo + stack, 0, sizeof(out->tlb_stackinfo) - stack);
+    memset(out->tlb_opts + options, 0, sizeof(out->tlb_opts) - options);
+    if (!(r->b.tlb_eventflags & TLB_FLAG_HDR))
+        memset(out->tlb_th, 0, sizeof(out->tlb_th));
+    if (r->now) {
+        out->tlb_tv.tv_sec = (int64_t)(r->now / UINT64_C(1000000000));
+        out->tlb_tv.tv_usec = (int64_t)(r->now % UINT64_C(1000000000) / 1000);
+        out->tlb_ticks = (uint32_t)(r->now / UINT64_C(1000000));
     }
-    struct bb_record *r = &c->r[c->end++];
-    log->recorded = serial + 1;
-    bb_count(log, 1);
-    l->records++;
-    l->stats.events++;
-    stamp(l, r, now);
-    r->b.tlb_sn = serial;
-    r->b.tlb_eventid = event;
-    return r;
+    if (r->raw)
+        finish(r, out);
 }
 
 uint32_t bb_payload_room(struct bb_layer *l, struct bb_record *r)
@@ -207,7 +241,9 @@ uint32_t bb_read(struct bb_layer *l, struct bb_log *log, void *buf, uint32_t siz
     uint32_t n = 0;
     for (; log->count > 0 && size - n >= one; n += one) {
         struct bb_chunk *c = STAILQ_FIRST(&log->chunks);
-        memcpy((char *)buf + n, &c->r[c->first].b, one);
+        struct tcp_log_buffer b;
+        bb_export(&c->r[c->first], l->env.finish, &b);
+        memcpy((char *)buf + n, &b, one);
         drop_oldest(l, log);
     }
     return n;

@@ -31,7 +31,7 @@ static uint32_t freebsd_flags(uint32_t flags)
     return out;
 }
 
-static uint32_t freebsd_flags2(const struct tcb *tp)
+static uint32_t freebsd_flags2(const struct tcb *tp, bool auto_selected)
 {
     uint32_t out = tp->ecn & TE_ON ? 1u << 5 : 0;
     if (tp->ecn & TE_SEND_CWR)
@@ -40,14 +40,14 @@ static uint32_t freebsd_flags2(const struct tcb *tp)
         out |= 1u << 7;
     if (tp->ecn & TE_ACCURATE)
         out |= 1u << 8;
-    if (tp->log->auto_selected)
+    if (auto_selected)
         out |= 1u << 3;
     return out;
 }
 
 static uint32_t us(uint64_t ns)
 {
-    return ns / NS_PER_US > UINT32_MAX ? UINT32_MAX : (uint32_t)(ns / NS_PER_US);
+    return (uint32_t)(ns / NS_PER_US);
 }
 
 static uint32_t ms(uint64_t ns)
@@ -55,55 +55,106 @@ static uint32_t ms(uint64_t ns)
     return (uint32_t)(ns / NS_PER_MS);
 }
 
-static void snapshot(struct tcb *tp, struct tcp_log_buffer *b)
+/* What a record keeps of a connection until it leaves: the line that every segment touches as it is, and the few members from elsewhere. */
+#define HOT_FROM offsetof(struct tcb, state)
+#define HOT_TO   offsetof(struct tcb, stack)
+struct picture {
+    uint8_t hot[HOT_TO - HOT_FROM];
+    uint64_t srtt, rttvar, started;
+    uint32_t snd[2]; /* bytes, ready */
+    uint32_t rcv_bytes, rcv_lent, iss, recover;
+    uint16_t runs, holes;
+    bool bytes_in, bytes_out, auto_selected;
+};
+_Static_assert(sizeof(struct picture) <= BB_RAW_BYTES &&
+                   offsetof(struct sendbuf, ready) == offsetof(struct sendbuf, bytes) + sizeof(uint32_t),
+               "");
+
+/* What is 0, or what is between snd_una and snd_max, while nothing is lost. */
+static __attribute__((noinline)) void rarer(const struct tcb *tp, struct bb_record *r)
 {
-    b->tlb_stackid = (uint8_t)tcp_stack_id(tp->stack);
-    b->tlb_eventflags = TLB_FLAG_RXBUF | TLB_FLAG_TXBUF;
-    b->tlb_rxbuf.tls_sb_acc = tp->rcv.bytes;
-    b->tlb_rxbuf.tls_sb_ccc = tp->rcv.bytes + tp->rcv.lent;
-    b->tlb_txbuf.tls_sb_acc = tp->snd.ready;
-    b->tlb_txbuf.tls_sb_ccc = tp->snd.bytes;
-    b->tlb_state = tp->state;
-    b->tlb_starttime = ms(tp->started);
-    b->tlb_iss = tp->iss;
-    b->tlb_flags = freebsd_flags(tp->flags);
-    b->tlb_flags2 = freebsd_flags2(tp);
-    b->tlb_snd_una = tp->snd_una;
-    b->tlb_snd_max = tp->snd_max;
-    b->tlb_snd_cwnd = tp->cwnd;
-    b->tlb_snd_nxt = tp->snd_nxt;
-    b->tlb_snd_recover = tp->recover;
-    b->tlb_snd_wnd = tp->snd_wnd;
-    b->tlb_snd_ssthresh = tp->ssthresh;
-    b->tlb_srtt = us(tp->srtt);
-    b->tlb_rttvar = us(tp->rttvar);
-    b->tlb_rcv_up = tp->rcv_nxt; /* urgent data is in line (RFC 6093) */
-    b->tlb_rcv_adv = tp->rcv_adv;
-    b->tlb_rcv_nxt = tp->rcv_nxt;
-    b->tlb_rcv_wnd = tp->rcv_wnd;
-    b->tlb_dupacks = tp->dupacks;
-    b->tlb_segqlen = tp->reass ? (int32_t)tp->reass->runs : 0;
-    b->tlb_snd_numholes = tp->recovery ? (int32_t)tp->recovery->n : 0;
-    b->tlb_fbyte_in = tp->bytes_in ? ms(tp->started) : 0;
-    b->tlb_fbyte_out = tp->bytes_out ? ms(tp->started) : 0;
-    b->tlb_snd_scale = tp->snd_scale & 0xf;
-    b->tlb_rcv_scale = tp->rcv_scale & 0xf;
+    struct picture *p = (struct picture *)&r->b.tlb_rxbuf;
+    p->runs = tp->reass ? (uint16_t)tp->reass->runs : 0;
+    p->holes = tp->recovery ? (uint16_t)tp->recovery->n : 0;
+    r->inflight = tp->stack->pipe(tp);
+    r->inflight_known = true;
 }
 
-/* What every event has in the part that belongs to the stack. */
-static void common(struct tcb *tp, struct tcp_log_bbr *x)
+static void snapshot(const struct tcb *tp, struct bb_record *r)
 {
-    x->timeStamp = (uint32_t)(tp->e->now / NS_PER_US);
-    x->inflight = tp->stack->pipe(tp);
-    x->pkts_out = tp->maxseg;
+    struct picture *p = (struct picture *)&r->b.tlb_rxbuf;
+    memcpy(p->hot, (const uint8_t *)tp + HOT_FROM, sizeof(p->hot));
+    p->srtt = tp->srtt;
+    p->rttvar = tp->rttvar;
+    p->started = tp->started;
+    memcpy(p->snd, &tp->snd.bytes, sizeof(p->snd));
+    p->rcv_bytes = tp->rcv.bytes;
+    p->rcv_lent = tp->rcv.lent;
+    p->iss = tp->iss;
+    p->recover = tp->recover;
+    p->runs = p->holes = 0;
+    p->bytes_in = tp->bytes_in != 0;
+    p->bytes_out = tp->bytes_out != 0;
+    p->auto_selected = tp->log->auto_selected;
+    r->raw = true;
+    r->b.tlb_stackid = (uint8_t)tcp_stack_id(tp->stack);
+    r->b.tlb_eventflags = TLB_FLAG_RXBUF | TLB_FLAG_TXBUF;
+    r->b.tlb_errno = 0;
+    r->b.tlb_len = 0;
+    if (__builtin_expect(tp->recovery || tp->reass || tp->stack != &tcp_stack_default, 0))
+        rarer(tp, r);
+}
+
+/* When the record leaves. */
+static void finish(const struct bb_record *r, struct tcp_log_buffer *b)
+{
+    const struct picture *p = (const struct picture *)&r->b.tlb_rxbuf;
+    struct tcb tp = {0};
+    memcpy((uint8_t *)&tp + HOT_FROM, p->hot, sizeof(p->hot));
+    b->tlb_rxbuf = (struct tcp_log_sockbuf){p->rcv_bytes, p->rcv_bytes + p->rcv_lent, 0};
+    b->tlb_txbuf = (struct tcp_log_sockbuf){p->snd[1], p->snd[0], 0};
+    b->tlb_state = tp.state;
+    b->tlb_starttime = ms(p->started);
+    b->tlb_iss = p->iss;
+    b->tlb_flags = freebsd_flags(tp.flags);
+    b->tlb_flags2 = freebsd_flags2(&tp, p->auto_selected);
+    b->tlb_snd_una = tp.snd_una;
+    b->tlb_snd_max = tp.snd_max;
+    b->tlb_snd_cwnd = tp.cwnd;
+    b->tlb_snd_nxt = tp.snd_nxt;
+    b->tlb_snd_recover = p->recover;
+    b->tlb_snd_wnd = tp.snd_wnd;
+    b->tlb_snd_ssthresh = tp.ssthresh;
+    b->tlb_srtt = us(p->srtt);
+    b->tlb_rttvar = us(p->rttvar);
+    b->tlb_rcv_up = tp.rcv_nxt; /* urgent data is in line (RFC 6093) */
+    b->tlb_rcv_adv = tp.rcv_adv;
+    b->tlb_rcv_nxt = tp.rcv_nxt;
+    b->tlb_rcv_wnd = tp.rcv_wnd;
+    b->tlb_dupacks = tp.dupacks;
+    b->tlb_segqlen = p->runs;
+    b->tlb_snd_numholes = p->holes;
+    b->tlb_flex1 = r->flex1;
+    b->tlb_flex2 = r->flex2;
+    b->tlb_fbyte_in = p->bytes_in ? b->tlb_starttime : 0;
+    b->tlb_fbyte_out = p->bytes_out ? b->tlb_starttime : 0;
+    b->tlb_snd_scale = tp.snd_scale & 0xf;
+    b->tlb_rcv_scale = tp.rcv_scale & 0xf;
+    memset(b->tlb_pad, 0, sizeof(b->tlb_pad));
+    if (b->tlb_eventflags & TLB_FLAG_STACKINFO) {
+        struct tcp_log_bbr *x = &b->tlb_stackinfo.u_bbr;
+        x->timeStamp = (uint32_t)(b->tlb_tv.tv_sec * 1000000 + b->tlb_tv.tv_usec);
+        x->inflight = r->inflight_known ? r->inflight : tp.snd_max - tp.snd_una;
+        x->pkts_out = x->pkts_out ? x->pkts_out : tp.maxseg;
+        x->flex8 = r->stack_len > 0 ? x->flex8 : r->flex8;
+    }
 }
 
 static struct bb_record *record(struct tcb *tp, uint8_t event)
 {
-    struct bb_layer *bb = tp->e->tcp->bb;
-    struct bb_record *r = bb_next(bb, tp->log, event, tp->e->now);
+    struct bb_record *r = bb_next(tp->e->tcp->bb, tp->log, event, tp->e->now);
     if (r)
-        snapshot(tp, &r->b);
+        snapshot(tp, r);
     return r;
 }
 
@@ -114,7 +165,7 @@ void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, c
         return;
     r->b.tlb_eventflags |= TLB_FLAG_STACKINFO;
     r->b.tlb_stackinfo.u_bbr = *x;
-    common(tp, &r->b.tlb_stackinfo.u_bbr);
+    r->stack_len = sizeof(*x);
     if (tp->e->tcp->bb->params.verbose)
         r->function = function;
 }
@@ -123,24 +174,35 @@ void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, c
 
 static void header(struct bb_record *r, const struct rte_tcp_hdr *th, uint32_t len)
 {
-    uint32_t hlen = (uint32_t)(th->data_off >> 4) * 4;
+    const uint8_t *options = (const uint8_t *)(th + 1);
+    uint32_t n = (uint32_t)(th->data_off >> 4) * 4, at = 0;
     r->b.tlb_eventflags |= TLB_FLAG_HDR | TLB_FLAG_STACKINFO;
     r->b.tlb_len = len;
     memcpy(r->b.tlb_th, th, sizeof(r->b.tlb_th));
-    memcpy(r->b.tlb_opts, th + 1, hlen > sizeof(*th) ? hlen - sizeof(*th) : 0);
+    if (n >= sizeof(*th) + 12) { /* timestamps: nearly always */
+        memcpy(r->b.tlb_opts, options, 12);
+        at = 12;
+    }
+    for (; at + sizeof(*th) < n; at += 4)
+        memcpy(r->b.tlb_opts + at, options + at, 4);
 }
 
-static void payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m, uint32_t skip,
-                    uint32_t len)
+static __attribute__((noinline)) void keep_payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m,
+                                                    uint32_t skip, uint32_t len)
 {
-    uint32_t room = len > 0 ? bb_payload_room(tp->e->tcp->bb, r) : 0;
-    uint32_t n = RTE_MIN(room, len);
+    uint32_t n = RTE_MIN(bb_payload_room(tp->e->tcp->bb, r), len);
     uint8_t copy[BB_PAYLOAD_MAX];
     const void *from = n > 0 ? rte_pktmbuf_read(m, skip, n, copy) : NULL;
     if (!from)
         return;
     memcpy(r->payload, from, n);
-    r->payload_len = n;
+    r->payload_len = (uint16_t)n;
+}
+
+static void payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m, uint32_t skip, uint32_t len)
+{
+    if (tp->e->tcp->bb->params.payload > 0 && len > 0)
+        keep_payload(tp, r, m, skip, len);
 }
 
 void tcp_log_in(struct tcb *tp, const struct tcp_segment *s)
@@ -150,7 +212,6 @@ void tcp_log_in(struct tcb *tp, const struct tcp_segment *s)
         return;
     header(r, s->th, s->len);
     payload(tp, r, s->m, s->skip, s->len);
-    common(tp, &r->b.tlb_stackinfo.u_bbr);
 }
 
 struct bb_record *tcp_log_out(struct tcb *tp, const struct rte_mbuf *m, uint32_t len, bool rexmit)
@@ -162,8 +223,7 @@ struct bb_record *tcp_log_out(struct tcb *tp, const struct rte_mbuf *m, uint32_t
     header(r, th, len);
     payload(tp, r, m, (uint32_t)(th->data_off >> 4) * 4, len);
     r->b.tlb_errno = TLB_ERRNO_UNKNOWN;
-    common(tp, &r->b.tlb_stackinfo.u_bbr);
-    r->b.tlb_stackinfo.u_bbr.flex8 = rexmit;
+    r->flex8 = rexmit;
     return r;
 }
 
@@ -177,14 +237,13 @@ void tcp_log_user_send(struct tcb *tp, uint32_t len, int err)
     r->b.tlb_errno = err;
     r->b.tlb_len = len;
     r->b.tlb_eventflags |= TLB_FLAG_STACKINFO;
-    common(tp, &r->b.tlb_stackinfo.u_bbr);
 }
 
 int tcp_log_pru(struct tcb *tp, enum tcp_log_pru what, int result)
 {
     struct bb_record *r = tcp_logging(tp) ? record(tp, TCP_LOG_PRU) : NULL;
     if (r) {
-        r->b.tlb_flex1 = what;
+        r->flex1 = what;
         r->b.tlb_errno = -result;
     }
     return result;
@@ -193,8 +252,10 @@ int tcp_log_pru(struct tcb *tp, enum tcp_log_pru what, int result)
 void tcp_log_sendfile(struct tcb *tp, uint64_t offset, uint64_t length, uint32_t flags)
 {
     struct bb_record *r = record(tp, TCP_LOG_SENDFILE);
-    if (r)
-        r->b.tlb_stackinfo.u_sf = (struct tcp_log_sendfile){offset, length, flags};
+    if (!r)
+        return;
+    r->b.tlb_stackinfo.u_sf = (struct tcp_log_sendfile){offset, length, flags};
+    r->stack_len = sizeof(r->b.tlb_stackinfo.u_sf);
 }
 
 void tcp_log_user_event(struct tcb *tp, uint32_t type, uint32_t subtype, const struct tcp_log_user *u)
@@ -202,9 +263,10 @@ void tcp_log_user_event(struct tcb *tp, uint32_t type, uint32_t subtype, const s
     struct bb_record *r = record(tp, TCP_LOG_USER_EVENT);
     if (!r)
         return;
-    r->b.tlb_flex1 = type;
-    r->b.tlb_flex2 = subtype;
+    r->flex1 = type;
+    r->flex2 = subtype;
     r->b.tlb_stackinfo.u_user = *u;
+    r->stack_len = sizeof(*u);
 }
 
 static const uint8_t timer_number[TT_N] = {
@@ -217,8 +279,8 @@ void tcp_log_timer(struct tcb *tp, enum tcp_timer which, enum tcp_log_timer_what
     struct bb_record *r = record(tp, TCP_LOG_RTO);
     if (!r)
         return;
-    r->b.tlb_flex1 = timer_number[which] | (uint32_t)what << 8;
-    r->b.tlb_flex2 = ms(ns);
+    r->flex1 = timer_number[which] | (uint32_t)what << 8;
+    r->flex2 = ms(ns);
 }
 
 /* ---- who is recorded ---- */
@@ -334,7 +396,8 @@ int tcp_log_create(struct tcp_layer *t)
     const struct bb_env env = {.engine = t->e->id,
                                .utc_offset_ns = t->e->env.utc_offset_ns,
                                .describe = describe,
-                               .stack_name = stack_name};
+                               .stack_name = stack_name,
+                               .finish = finish};
     int err = bb_create(&env, t->e->sysctl, &t->bb);
     if (err)
         return err;

@@ -126,7 +126,7 @@ static int set_pacing_cap(struct tcb *tp, const void *val, uint32_t len)
 
 int tcp_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
 {
-    int v, err = tcp_log_setopt(tp, name, val, len);
+    int v = 0, err = tcp_log_setopt(tp, name, val, len);
     if (err != -ENOPROTOOPT)
         return err;
     if (name == TCP_CONGESTION)

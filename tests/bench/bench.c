@@ -11,7 +11,9 @@
 #include <leat/leat.h>
 #include <leat/sysctl.h>
 #include <rte_ethdev.h>
+#include "engine/engine.h"
 #include "port/sim/sim.h"
+#include "sysctl/sysctl.h"
 
 #define REQUEST 64
 #define REPLY   512
@@ -256,17 +258,34 @@ static void set_up(const char *stack)
     sim_app(b.client, client_loop, NULL);
 }
 
+/* "NAME=VALUE", on both hosts */
+static void set(const char *text)
+{
+    char name[200], err[300];
+    const char *value = strchr(text, '=');
+    snprintf(name, sizeof(name), "%.*s", value ? (int)(value - text) : 0, text);
+    if (!value || sysctl_set_text(sim_engine(b.client)->sysctl, name, value + 1, err, sizeof(err)) < 0 ||
+        sysctl_set_text(sim_engine(b.server)->sysctl, name, value + 1, err, sizeof(err)) < 0) {
+        fprintf(stderr, "bench: %s: %s\n", text, value ? err : "expected NAME=VALUE");
+        exit(2);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 4 || argc > 5) {
-        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT [STACK]\n");
+    if (argc < 4) {
+        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT [STACK] [SYSCTL=VALUE...]
+");
         return 2;
     }
     b.bulk = strcmp(argv[1], "bulk") == 0;
     b.reconnect = strcmp(argv[1], "crr") == 0;
     b.conns = (unsigned)atoi(argv[2]);
     uint64_t count = strtoull(argv[3], NULL, 10);
-    set_up(argv[4]);
+    bool stack = argc > 4 && !strchr(argv[4], '=');
+    set_up(stack ? argv[4] : NULL);
+    for (int i = stack ? 5 : 4; i < argc; i++)
+        set(argv[i]);
     struct peer *peers = calloc(b.conns, sizeof(*peers));
     for (unsigned i = 0; i < b.conns; i++) {
         sim_enter(b.client);

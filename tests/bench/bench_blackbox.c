@@ -85,9 +85,12 @@ static void set_up(void)
 /* Half are segments, half are events without a header, as in a transfer. */
 static void fill(struct bb_record *r, uint64_t i)
 {
+    memset(&r->b.tlb_errno, 0, offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_errno));
+    r->b.tlb_stackid = 0;
+    r->b.tlb_eventflags = i % 2 ? 0 : TLB_FLAG_HDR;
+    r->b.tlb_len = 0;
     if (i % 2)
         return;
-    r->b.tlb_eventflags = TLB_FLAG_HDR;
     r->b.tlb_len = 1448;
     r->b.tlb_th[12] = 0x80;
     r->b.tlb_th[13] = 0x10;

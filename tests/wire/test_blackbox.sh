@@ -56,6 +56,20 @@ printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&3
 sleep 2
 [ "$(events "$work/live.pcapng" 'tcp.srcport == 80 && tcp.len > 0')" -ge 1 ] || fail "nothing was followed"
 kill "$follower"
+# The same into a pipe, read by tshark as it comes.
+"$build/leatctl" -s "$work/leat.sock" blackbox follow -w - | tshark -i - -l -T fields -e tcp.srcport -e bblog.event_id >"$work/piped" 2>"$work/piped.err" &
+piped=$!
+pids+=("$piped")
+for _ in $(seq 30); do [ "$(sysctl_of net.inet.tcp.bb.followers)" -ge 1 ] && break; sleep 0.1; done
+for _ in $(seq 20); do
+    printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&3
+    sleep 0.5
+    [ "$(awk '$1 == 80' "$work/piped" | wc -l)" -ge 1 ] && break
+done
+[ "$(awk '$1 == 80' "$work/piped" | wc -l)" -ge 1 ] || fail "tshark read nothing from the pipe: $(cat "$work/piped.err")"
+echo "ok: tshark at the pipe: $(wc -l <"$work/piped") events"
+kill "$piped" 2>/dev/null || true
+for p in $(pgrep -P $$ leatctl); do kill "$p"; done
 for _ in $(seq 40); do [ "$(sysctl_of net.inet.tcp.bb.followers)" = 0 ] && break; sleep 0.1; done
 expect "followers that are gone" "$(sysctl_of net.inet.tcp.bb.followers)" 0
 expect "dump by name" "$(ctl blackbox dump -r asked -i checkout)" "1 connection"

@@ -78,7 +78,7 @@ static void tshark_reads_every_field_of_an_event(void **state)
 {
     struct box *b = *state;
     struct bb_log *log = box_log(b, 100, TCP_LOG_STATE_TAIL);
-    struct bb_record *r = bb_next(b->l, log, TCP_LOG_RTT, 5 * SEC + 42000);
+    struct bb_record *r = box_next(b, log, TCP_LOG_RTT, 5 * SEC + 42000);
     r->b.tlb_eventflags = TLB_FLAG_RXBUF | TLB_FLAG_TXBUF | TLB_FLAG_STACKINFO;
     r->b.tlb_errno = 104;
     r->b.tlb_stackid = 1;
@@ -133,7 +133,7 @@ static void tshark_reads_every_field_of_an_event(void **state)
 static void segment(struct box *b, struct bb_log *log, uint8_t event, uint32_t seq, uint32_t len,
                     uint8_t options)
 {
-    struct bb_record *r = bb_next(b->l, log, event, b->now += SEC);
+    struct bb_record *r = box_next(b, log, event, b->now += SEC);
     uint32_t be = htonl(seq);
     uint16_t src = event == TCP_LOG_IN ? 0x3930 : 0x5000, dst = event == TCP_LOG_IN ? 0x5000 : 0x3930;
     r->b.tlb_eventflags = TLB_FLAG_HDR;
@@ -328,8 +328,8 @@ static void stacks_are_named(void **state)
 {
     struct box *b = *state;
     struct bb_log *log = box_log(b, 100, TCP_LOG_STATE_TAIL);
-    bb_next(b->l, log, TCP_LOG_RTT, b->now);
-    bb_next(b->l, log, TCP_LOG_RTT, b->now)->b.tlb_stackid = 1;
+    box_next(b, log, TCP_LOG_RTT, b->now);
+    box_next(b, log, TCP_LOG_RTT, b->now)->b.tlb_stackid = 1;
     bb_dump(b->l, log, "asked", false);
     bb_reap(b->l);
     assert_string_equal(tshark("-T fields -E separator=, -e bblog.stack_id -e bblog.serial_nr"),

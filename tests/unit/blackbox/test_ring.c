@@ -60,7 +60,7 @@ static void bbpoints_records_trace_points_only(void **state)
     struct box *b = box_new(NULL);
     struct bb_log *log = box_log(b, LIMIT, TCP_LOG_VIA_BBPOINTS);
     assert_int_equal(box_events(b, log, 5), 0);
-    assert_non_null(bb_next(b->l, log, TCP_RACK_TP_TRIGGERED, b->now));
+    assert_non_null(box_next(b, log, TCP_RACK_TP_TRIGGERED, b->now));
     assert_int_equal(log->serial, 1);
     bb_close(b->l, log, b->now);
     box_free(b);
@@ -369,11 +369,11 @@ static void payload_is_kept_as_far_as_asked(void **state)
 {
     struct box *b = box_new(NULL);
     struct bb_log *log = box_log(b, LIMIT, TCP_LOG_STATE_TAIL);
-    struct bb_record *r = bb_next(b->l, log, TCP_LOG_IN, b->now);
+    struct bb_record *r = box_next(b, log, TCP_LOG_IN, b->now);
     assert_int_equal(bb_payload_room(b->l, r), 0);
     assert_null(r->payload);
     box_set(b, "net.inet.tcp.bb.payload", "64");
-    r = bb_next(b->l, log, TCP_LOG_IN, b->now);
+    r = box_next(b, log, TCP_LOG_IN, b->now);
     assert_int_equal(bb_payload_room(b->l, r), 64);
     assert_non_null(r->payload);
     bb_close(b->l, log, b->now);
