@@ -138,11 +138,13 @@ static bool full(const struct bb_layer *l, const struct bb_log *log)
 static struct bb_record *take(struct bb_layer *l, struct bb_log *log, struct bb_chunk *c, uint8_t event, uint64_t now)
 {
     struct bb_record *r = &c->r[c->end++];
+    uint32_t serial = log->serial;
+    __asm__("" : "+r"(r)); /* its address is worked out once */
     bb_count(log, 1);
     l->records++;
     l->stats.events++;
-    r->b.tlb_sn = log->serial++;
-    log->recorded = log->serial;
+    r->b.tlb_sn = serial;
+    log->serial = log->recorded = serial + 1;
     r->b.tlb_eventid = event;
     r->now = now;
     r->flex1 = r->flex2 = r->inflight = r->stack_len = 0;

@@ -150,7 +150,7 @@ static void finish(const struct bb_record *r, struct tcp_log_buffer *b)
     }
 }
 
-static struct bb_record *record(struct tcb *tp, uint8_t event)
+static inline __attribute__((always_inline)) struct bb_record *record(struct tcb *tp, uint8_t event)
 {
     struct bb_record *r = bb_next(tp->e->tcp->bb, tp->log, event, tp->e->now);
     if (r)

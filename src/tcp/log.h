@@ -30,7 +30,7 @@ TCP_LOG_CALL void tcp_log_in(struct tcb *tp, const struct tcp_segment *s);
 /* A segment before it leaves: m from the TCP header on, with len bytes of data; the record, for its errno, or NULL. */
 TCP_LOG_CALL struct bb_record *tcp_log_out(struct tcb *tp, const struct rte_mbuf *m, uint32_t len, bool rexmit);
 /* What the call for user floor did: write, sendfile, an event of the application's own. */
-void tcp_log_user_send(struct tcb *tp, uint32_t len, int err);
+TCP_LOG_CALL void tcp_log_user_send(struct tcb *tp, uint32_t len, int err);
 /* A call of the application, by FreeBSD's number, and what it gave: 0 or -errno, which is returned. */
 enum tcp_log_pru { PRU_LISTEN = 3, PRU_CONNECT = 4, PRU_SHUTDOWN = 7, PRU_ABORT = 10, PRU_CLOSE = 24 };
 int tcp_log_pru(struct tcb *tp, enum tcp_log_pru what, int result);

@@ -139,7 +139,8 @@ void tcp_input_payload(struct tcb *tp, struct tcp_segment *s)
     if (fin)
         fin_in_order(tp);
     if (fin || tp->rcv.bytes >= tp->rcv.lowat) {
-        TCP_LOG_EVENT(tp, TCP_LOG_SB_WAKE, .flex1 = tp->rcv.bytes, .flex2 = fin);
+        if (fin || gap || tp->rcv.lowat > 1) /* else IN has said it */
+            TCP_LOG_EVENT(tp, TCP_LOG_SB_WAKE, .flex1 = tp->rcv.bytes, .flex2 = fin);
         tp->up->readable(tp);
     }
 }

@@ -274,8 +274,7 @@ static void set(const char *text)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT [STACK] [SYSCTL=VALUE...]
-");
+        fprintf(stderr, "usage: bench rr|crr|bulk CONNS COUNT [STACK] [SYSCTL=VALUE...]\n");
         return 2;
     }
     b.bulk = strcmp(argv[1], "bulk") == 0;
