@@ -236,8 +236,8 @@ static void packet(struct writer *w, const struct bb_encoder *en, const struct b
 {
     bool inbound = r->b.tlb_eventid == TCP_LOG_IN, v4 = en->h->tlh_af == FAMILY_IPV4;
     uint32_t l4_len = (uint32_t)tcp_header_len(r) + r->b.tlb_len;
-    uint64_t us = (uint64_t)(info->tlb_tv.tv_sec + en->h->tlh_offset_sec) * 1000000 +
-                  (uint64_t)(info->tlb_tv.tv_usec + en->h->tlh_offset_usec);
+    uint64_t us = ((uint64_t)info->tlb_tv.tv_sec + (uint64_t)en->h->tlh_offset_sec) * 1000000 +
+                  (uint64_t)info->tlb_tv.tv_usec + (uint64_t)en->h->tlh_offset_usec;
     uint8_t *b = block_begin(w, ENHANCED_PACKET);
     put32(w, 0);
     put32(w, (uint32_t)(us >> 32));
