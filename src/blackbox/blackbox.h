@@ -18,7 +18,9 @@
 _Static_assert(sizeof(union tcp_log_stackspecific) == 104 && sizeof(struct tcp_log_buffer) == 328 &&
                    sizeof(struct tcp_log_header) == 208,
                "as FreeBSD's");
-_Static_assert(offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_rxbuf) == BB_RAW_BYTES, "");
+_Static_assert(offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_rxbuf) ==
+                   BB_RAW_BYTES,
+               "");
 
 /*
  * One record as it lies in the ring: what FreeBSD's has, and what only Leat keeps. Recording is to be cheap, so that what can be done when the
@@ -28,10 +30,10 @@ _Static_assert(offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct 
  */
 struct bb_record {
     struct tcp_log_buffer b;
-    uint64_t now;                                     /* ns; of b, tlb_tv and tlb_ticks follow from it unless it is 0 */
-    uint32_t flex1, flex2, inflight;                  /* of a raw record */
-    uint32_t stack_len;                               /* so much of b.tlb_stackinfo is valid */
-    const char *function;                             /* net.inet.tcp.bb.log_verbose: who wrote it; else NULL */
+    uint64_t now;                    /* ns; of b, tlb_tv and tlb_ticks follow from it unless it is 0 */
+    uint32_t flex1, flex2, inflight; /* of a raw record */
+    uint32_t stack_len;              /* so much of b.tlb_stackinfo is valid */
+    const char *function;            /* net.inet.tcp.bb.log_verbose: who wrote it; else NULL */
     uint8_t *payload; /* first bytes of the segment's data, BB_PAYLOAD_MAX at most; NULL: not kept */
     uint16_t payload_len;
     bool raw, inflight_known;
@@ -145,7 +147,8 @@ struct bb_env {
     int64_t utc_offset_ns;                                         /* engine's clock to UTC */
     void (*describe)(const void *owner, struct tcp_log_header *h); /* fills endpoints and family in */
     const char *(*stack_name)(uint8_t stackid);
-    void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out); /* a raw record's members. Signal safe */
+    void (*finish)(const struct bb_record *r,
+                   struct tcp_log_buffer *out); /* a raw record's members. Signal safe */
 };
 
 struct sysctl_tree;
@@ -188,7 +191,8 @@ struct bb_log *bb_open(struct bb_layer *l, void *owner);
  */
 struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now);
 /* The record as FreeBSD has it. */
-void bb_export(const struct bb_record *r, void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
+void bb_export(const struct bb_record *r,
+               void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
                struct tcp_log_buffer *out);
 /* Keeps the first bytes of the segment's data with r, as far as net.inet.tcp.bb.payload and memory go. */
 uint32_t bb_payload_room(struct bb_layer *l, struct bb_record *r);

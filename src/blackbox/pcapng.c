@@ -232,7 +232,8 @@ static size_t tcp_segment(uint8_t *p, const struct bb_record *r, uint32_t pseudo
     return hlen + r->payload_len;
 }
 
-static void packet(struct writer *w, const struct bb_encoder *en, const struct bb_record *r, const struct tcp_log_buffer *info)
+static void packet(struct writer *w, const struct bb_encoder *en, const struct bb_record *r,
+                   const struct tcp_log_buffer *info)
 {
     bool inbound = r->b.tlb_eventid == TCP_LOG_IN, v4 = en->h->tlh_af == FAMILY_IPV4;
     uint32_t l4_len = (uint32_t)tcp_header_len(r) + r->b.tlb_len;

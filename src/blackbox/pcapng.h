@@ -27,8 +27,8 @@ struct bb_encoder {
     const struct tcp_log_header *h;
     const char *(*stack_name)(uint8_t stackid);
     void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out); /* bb_env's */
-    const char *program;                 /* for the section's comment; may be NULL */
-    const char *local_name, *peer_name;  /* of the addresses; NULL: not known */
+    const char *program;                /* for the section's comment; may be NULL */
+    const char *local_name, *peer_name; /* of the addresses; NULL: not known */
     int stackid;                        /* of the section that is open; -1: none */
     uint32_t next_serial;               /* a gap before the next record becomes a SKIP block */
 };

@@ -135,7 +135,8 @@ static bool full(const struct bb_layer *l, const struct bb_log *log)
            (log->node && l->params.id_events && log->node->bucket->records >= l->params.id_events);
 }
 
-static struct bb_record *take(struct bb_layer *l, struct bb_log *log, struct bb_chunk *c, uint8_t event, uint64_t now)
+static struct bb_record *take(struct bb_layer *l, struct bb_log *log, struct bb_chunk *c, uint8_t event,
+                              uint64_t now)
 {
     struct bb_record *r = &c->r[c->end++];
     uint32_t serial = log->serial;
@@ -157,10 +158,11 @@ static struct bb_record *take(struct bb_layer *l, struct bb_log *log, struct bb_
 }
 
 /* The ring is full, or a chunk is, or nothing is to be recorded any more. */
-static __attribute__((noinline)) struct bb_record *make_way(struct bb_layer *l, struct bb_log *log, uint8_t event,
-                                                            uint64_t now)
+static __attribute__((noinline)) struct bb_record *make_way(struct bb_layer *l, struct bb_log *log,
+                                                            uint8_t event, uint64_t now)
 {
-    if (log->mode <= TCP_LOG_STATE_OFF || (log->mode == TCP_LOG_VIA_BBPOINTS && event != TCP_RACK_TP_TRIGGERED))
+    if (log->mode <= TCP_LOG_STATE_OFF ||
+        (log->mode == TCP_LOG_VIA_BBPOINTS && event != TCP_RACK_TP_TRIGGERED))
         return NULL;
     if (l->params.disable_all) {
         log->serial++;
@@ -180,14 +182,15 @@ static __attribute__((noinline)) struct bb_record *make_way(struct bb_layer *l, 
 struct bb_record *bb_next(struct bb_layer *l, struct bb_log *log, uint8_t event, uint64_t now)
 {
     struct bb_chunk *c = STAILQ_LAST(&log->chunks, bb_chunk, link);
-    bool plain = c && c->end < BB_CHUNK_RECORDS && log->mode > TCP_LOG_STATE_OFF && log->mode < TCP_LOG_VIA_BBPOINTS &&
-                 !full(l, log) && !l->params.disable_all;
+    bool plain = c && c->end < BB_CHUNK_RECORDS && log->mode > TCP_LOG_STATE_OFF &&
+                 log->mode < TCP_LOG_VIA_BBPOINTS && !full(l, log) && !l->params.disable_all;
     if (__builtin_expect(!plain, 0))
         return make_way(l, log, event, now);
     return take(l, log, c, event, now);
 }
 
-void bb_export(const struct bb_record *r, void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
+void bb_export(const struct bb_record *r,
+               void (*finish)(const struct bb_record *r, struct tcp_log_buffer *out),
                struct tcp_log_buffer *out)
 {
     bool whole = !r->raw && (r->b.tlb_eventflags & TLB_FLAG_STACKINFO);

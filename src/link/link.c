@@ -80,7 +80,8 @@ static int oid_lladdr(void *base, const struct sysctl_oid *oid, char *buf, size_
 static const struct sysctl_oid netif_oids[] = {
     G("mtu", "bytes", "Largest IP packet", oid_mtu),
     SYSCTL_OID_UINT("mss", struct netif, mss, SYSCTL_RW, 0, 0, 65535, "bytes",
-                    "Largest TCP MSS announced and used on this interface, where the MTU and the peer allow more; 0: as they do"),
+                    "Largest TCP MSS announced and used on this interface, where the MTU and the peer allow "
+                    "more; 0: as they do"),
     G("lladdr", "", "Link-layer address", oid_lladdr),
     N(ipackets, "packets", "Received"),
     N(ibytes, "bytes", "Received"),

@@ -187,8 +187,8 @@ static void header(struct bb_record *r, const struct rte_tcp_hdr *th, uint32_t l
         memcpy(r->b.tlb_opts + at, options + at, 4);
 }
 
-static __attribute__((noinline)) void keep_payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m,
-                                                    uint32_t skip, uint32_t len)
+static __attribute__((noinline)) void keep_payload(struct tcb *tp, struct bb_record *r,
+                                                   const struct rte_mbuf *m, uint32_t skip, uint32_t len)
 {
     uint32_t n = RTE_MIN(bb_payload_room(tp->e->tcp->bb, r), len);
     uint8_t copy[BB_PAYLOAD_MAX];
@@ -199,7 +199,8 @@ static __attribute__((noinline)) void keep_payload(struct tcb *tp, struct bb_rec
     r->payload_len = (uint16_t)n;
 }
 
-static void payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m, uint32_t skip, uint32_t len)
+static void payload(struct tcb *tp, struct bb_record *r, const struct rte_mbuf *m, uint32_t skip,
+                    uint32_t len)
 {
     if (tp->e->tcp->bb->params.payload > 0 && len > 0)
         keep_payload(tp, r, m, skip, len);

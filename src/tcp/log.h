@@ -24,11 +24,13 @@ static inline bool tcp_logging(const struct tcb *tp)
 
 /* Calls, always: what they do would cost registers in the paths that they are called from, also when nothing is recorded. */
 #define TCP_LOG_CALL __attribute__((noinline))
-TCP_LOG_CALL void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x, const char *function);
+TCP_LOG_CALL void tcp_log_event(struct tcb *tp, uint8_t event, const struct tcp_log_bbr *x,
+                                const char *function);
 /* A segment before it is looked at. */
 TCP_LOG_CALL void tcp_log_in(struct tcb *tp, const struct tcp_segment *s);
 /* A segment before it leaves: m from the TCP header on, with len bytes of data; the record, for its errno, or NULL. */
-TCP_LOG_CALL struct bb_record *tcp_log_out(struct tcb *tp, const struct rte_mbuf *m, uint32_t len, bool rexmit);
+TCP_LOG_CALL struct bb_record *tcp_log_out(struct tcb *tp, const struct rte_mbuf *m, uint32_t len,
+                                           bool rexmit);
 /* What the call for user floor did: write, sendfile, an event of the application's own. */
 TCP_LOG_CALL void tcp_log_user_send(struct tcb *tp, uint32_t len, int err);
 /* A call of the application, by FreeBSD's number, and what it gave: 0 or -errno, which is returned. */

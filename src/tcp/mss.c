@@ -47,7 +47,8 @@ uint32_t tcp_mss_most(const struct tcb *tp)
         peer = ip_addr_is_v4(&tp->faddr) ? p->mssdflt : p->v6mssdflt;
     else if (peer < p->minmss)
         peer = p->minmss;
-    return RTE_MIN((uint32_t)tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user, tp->path.netif), peer);
+    return RTE_MIN((uint32_t)tcp_mss_largest(&tp->faddr, tp->path.mtu, tp->maxseg_user, tp->path.netif),
+                   peer);
 }
 
 /* RFC 6691: options come off what is sent, not off what is announced. */

@@ -85,7 +85,8 @@ static void set_up(void)
 /* Half are segments, half are events without a header, as in a transfer. */
 static void fill(struct bb_record *r, uint64_t i)
 {
-    memset(&r->b.tlb_errno, 0, offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_errno));
+    memset(&r->b.tlb_errno, 0,
+           offsetof(struct tcp_log_buffer, tlb_stackinfo) - offsetof(struct tcp_log_buffer, tlb_errno));
     r->b.tlb_stackid = 0;
     r->b.tlb_eventflags = i % 2 ? 0 : TLB_FLAG_HDR;
     r->b.tlb_len = 0;

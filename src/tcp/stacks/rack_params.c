@@ -55,10 +55,10 @@ static const struct sysctl_oid oids[] = {
       "Reordering is forgotten so long after it was seen; 0: never (RFC 8985)"),
     P("tlp.rtt_tlp_thresh", tlp_thresh, 1, 1, 255, "",
       "The probe leaves after SRTT + SRTT / this (RFC 8985: 2 * SRTT)"),
-    P("tlp.tlpminto", tlp_min_us, 10000, 10, 60000000, "us",
-      "A probe does not leave before"),
+    P("tlp.tlpminto", tlp_min_us, 10000, 10, 60000000, "us", "A probe does not leave before"),
     P("timers.delayed_ack", ack_delay_us, 40000, 0, 1000000, "us",
-      "When one segment is in flight, whose ACK the peer may delay so long: a probe not before 1.5 * SRTT + this"),
+      "When one segment is in flight, whose ACK the peer may delay so long: a probe not before 1.5 * SRTT + "
+      "this"),
     P("probertt.filter_life", filter_life_us, 10000000, 100000, UINT32_MAX, "us",
       "The least round trip time is that of the last one or two such spans"),
     P("misc.rack_dsack_ctl", dsack_ctl, 3, 0, 3, "",
