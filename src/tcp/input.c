@@ -130,7 +130,6 @@ static void segment_synchronized(struct tcb *tp, struct tcp_segment *s)
     } else if (!tcp_validate(tp, s)) {
         return;
     }
-    timestamp_update(tp, s);
     enum ecn_field field = segment_info(s)->tos & 3;
     if (tp->ecn | field)
         ecn_input(tp, s, field);
@@ -140,8 +139,10 @@ static void segment_synchronized(struct tcb *tp, struct tcp_segment *s)
     }
     if (tp->state == TCPS_SYN_RECEIVED && !tcp_input_syn_received(tp, s))
         return;
-    if (tcp_input_ack(tp, s))
-        segment_text(tp, s);
+    if (!tcp_input_ack(tp, s))
+        return;
+    timestamp_update(tp, s); /* not earlier: who guesses an ACK wrong must not set our clock of the peer (RFC 5961 §5) */
+    segment_text(tp, s);
 }
 
 static void segment_no_connection(struct engine *e, struct tcp_segment *s)
