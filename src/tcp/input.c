@@ -141,7 +141,8 @@ static void segment_synchronized(struct tcb *tp, struct tcp_segment *s)
         return;
     if (!tcp_input_ack(tp, s))
         return;
-    timestamp_update(tp, s); /* not earlier: who guesses an ACK wrong must not set our clock of the peer (RFC 5961 §5) */
+    timestamp_update(
+        tp, s); /* not earlier: who guesses an ACK wrong must not set our clock of the peer (RFC 5961 §5) */
     segment_text(tp, s);
 }
 
