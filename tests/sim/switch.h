@@ -13,7 +13,7 @@
 
 /* What the connections were about when they changed. */
 struct switched {
-    uint64_t all, recovery, timeout, fin, not_ready, persist, refused;
+    uint64_t all, recovery, timeout, fin, not_ready, persist, refused, nomem;
     int unexpected; /* an error that no stack may give */
 };
 
@@ -42,6 +42,7 @@ static inline void switch_one(struct tcb *tp, struct rng *r, struct switched *s)
     fault_countdown = -1;
 #endif
     s->refused += err != 0;
+    s->nomem += err == -ENOMEM;
     if (err != 0 && err != -EAGAIN && err != -EINVAL && err != -ENOMEM)
         s->unexpected = err;
     if (err)
@@ -67,6 +68,6 @@ static inline void switched_print(const struct switched *s)
 {
     printf("%lu changes of stack: %lu in fast recovery, %lu after a timeout, %lu with FIN sent, %lu with "
            "data not ready, %lu with the "
-           "window closed; %lu refused\n",
-           s->all, s->recovery, s->timeout, s->fin, s->not_ready, s->persist, s->refused);
+           "window closed; %lu refused, %lu of them for lack of memory\n",
+           s->all, s->recovery, s->timeout, s->fin, s->not_ready, s->persist, s->refused, s->nomem);
 }
