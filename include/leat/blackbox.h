@@ -15,7 +15,8 @@ extern "C" {
 
 /* ---- options of level IPPROTO_TCP, FreeBSD's numbers ---- */
 
-#define TCP_LOG 34 /* int: mode. EINVAL unknown, EBUSY disable_all */
+#define TCP_LOG                                                                                              \
+    34 /* int: mode. EINVAL unknown, EBUSY disable_all, ECANCELED its ID was left out by log_auto_ratio */
 #define TCP_LOGBUF                                                                                           \
     35 /* get: whole records, oldest first; they leave the ring. val NULL: *len says how much there is */
 #define TCP_LOGID     36 /* string; get: with its NUL. ENOBUFS, EINVAL longer than TCP_LOG_ID_LEN - 1 */

@@ -110,12 +110,13 @@ struct bb_node {
     struct tcp_log_header header; /* its endpoints */
 };
 TAILQ_HEAD(bb_nodes, bb_node);
+#define BB_RATIO_OFF (-2) /* FreeBSD's TCP_LOG_STATE_RATIO_OFF */
 struct bb_bucket {
     LIST_ENTRY(bb_bucket) link;
     char id[TCP_LOG_ID_LEN], tag[TCP_LOG_TAG_LEN];
     struct bb_nodes nodes;
     uint32_t n_nodes, records; /* records: of all its nodes, and of their rings */
-    int8_t mode;               /* for connections that join: TCP_LOG_STATE_OFF, or what the ratio chose */
+    int8_t mode; /* for connections that join: TCP_LOG_STATE_OFF, what the ratio chose, BB_RATIO_OFF */
 };
 LIST_HEAD(bb_buckets, bb_bucket);
 
@@ -223,6 +224,8 @@ int bb_set_tag(struct bb_log *log, const char *tag);
 const char *bb_id(const struct bb_log *log);
 const char *bb_tag(const struct bb_log *log);
 uint32_t bb_id_count(const struct bb_log *log);
+/* Has the ratio left its ID out? */
+bool bb_id_left_out(const struct bb_log *log);
 /* A connection with an ID closes: its records wait in its node. False: it has none. */
 bool bb_leave_records(struct bb_layer *l, struct bb_log *log, uint64_t now);
 void bb_leave_id(struct bb_layer *l, struct bb_log *log);

@@ -30,6 +30,11 @@ uint32_t bb_id_count(const struct bb_log *log)
     return log->node ? log->node->bucket->n_nodes : 0;
 }
 
+bool bb_id_left_out(const struct bb_log *log)
+{
+    return log->node && log->node->bucket->mode == BB_RATIO_OFF;
+}
+
 static struct bb_bucket *bucket_new(struct bb_layer *l, const char *id)
 {
     if (l->params.id_limit && l->n_buckets >= l->params.id_limit)

@@ -11,8 +11,11 @@ static inline bool bb_chosen(struct bb_layer *l)
         return false;
     return l->auto_count++ % p->auto_ratio == 0;
 }
-/* The mode of connections that join a new ID. */
+/* The mode of connections that join a new ID; BB_RATIO_OFF: the ratio left it out. */
 static inline int8_t bb_select_id(struct bb_layer *l)
 {
-    return !l->params.auto_all && bb_chosen(l) ? (int8_t)l->params.auto_mode : TCP_LOG_STATE_OFF;
+    const struct bb_params *p = &l->params;
+    if (p->auto_all || p->auto_ratio == 0 || p->auto_mode == TCP_LOG_STATE_OFF || p->disable_all)
+        return TCP_LOG_STATE_OFF;
+    return bb_chosen(l) ? (int8_t)p->auto_mode : BB_RATIO_OFF;
 }

@@ -40,6 +40,8 @@ static int set_mode(struct tcb *tp, const void *val, uint32_t len)
         return -EINVAL;
     memcpy(&mode, val, sizeof(mode));
     err = tcp_log_open(tp);
+    if (!err && mode > TCP_LOG_STATE_OFF && bb_id_left_out(tp->log))
+        err = -ECANCELED;
     return err ? err : bb_set_mode(tp->e->tcp->bb, tp->log, mode);
 }
 

@@ -382,6 +382,45 @@ static void the_part_of_the_stack(void **state)
     restore();
 }
 
+/* FreeBSD: of an ID that the ratio left out nobody records, though asked to. */
+static void an_id_that_the_ratio_left_out(void **state)
+{
+    int mode = TCP_LOG_STATE_TAIL, off = TCP_LOG_STATE_OFF;
+    struct tcb *one = tcp_new(&e, &upcalls, &owner), *other = tcp_new(&e, &upcalls, &owner);
+    set("net.inet.tcp.bb.log_auto_ratio", "2");
+    assert_int_equal(tcp_log_setopt(one, TCP_LOGID, "chosen", 6), 0);
+    assert_int_equal(tcp_log_setopt(other, TCP_LOGID, "left out", 8), 0);
+    assert_int_equal(one->log->mode, TCP_LOG_STATE_TAIL);
+    assert_int_equal(other->log->mode, TCP_LOG_STATE_OFF);
+    assert_int_equal(tcp_log_setopt(one, TCP_LOG, &mode, sizeof(mode)), 0);
+    assert_int_equal(tcp_log_setopt(other, TCP_LOG, &mode, sizeof(mode)), -ECANCELED);
+    assert_int_equal(tcp_log_setopt(other, TCP_LOG, &off, sizeof(off)), 0);
+    assert_int_equal(tcp_log_setopt(other, TCP_LOGID, "", 0), 0); /* it leaves the ID */
+    assert_int_equal(tcp_log_setopt(other, TCP_LOG, &mode, sizeof(mode)), 0);
+    tcp_free(one);
+    tcp_free(other);
+}
+
+/* net.inet.tcp.bb.dump_on = 4: a connection is dumped however it ends. */
+static void the_end_is_dumped(void **state)
+{
+    char command[300];
+    int mode = TCP_LOG_STATE_TAIL;
+    empty_directory();
+    set("net.inet.tcp.bb.directory", directory);
+    set("net.inet.tcp.bb.writer", "sync");
+    set("net.inet.tcp.bb.dump_on", "4");
+    struct tcb *t = tcp_new(&e, &upcalls, &owner);
+    assert_int_equal(tcp_log_setopt(t, TCP_LOG, &mode, sizeof(mode)), 0);
+    TCP_LOG_EVENT(t, BBR_LOG_CWND, .flex1 = 1);
+    tcp_free(t);
+    bb_reap(e.tcp->bb);
+    snprintf(command, sizeof(command), "tshark -r %s/*.pcapng -T fields -e bblog.event_id 2>/dev/null",
+             directory);
+    assert_string_equal(output(command), "17\n54\n");
+    empty_directory();
+}
+
 /* net.inet.tcp.bb.log_verbose: who wrote it stands in a comment. */
 static void verbose_names_the_function(void **state)
 {
@@ -399,9 +438,15 @@ static void verbose_names_the_function(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(every_field_of_a_known_state),        TEST(no_field_is_forgotten), TEST(every_flag_alone),
-        TEST(every_flag_of_the_second_word_alone), TEST(every_event),           TEST(the_part_of_the_stack),
+        TEST(every_field_of_a_known_state),
+        TEST(no_field_is_forgotten),
+        TEST(every_flag_alone),
+        TEST(every_flag_of_the_second_word_alone),
+        TEST(every_event),
+        TEST(the_part_of_the_stack),
         TEST(verbose_names_the_function),
+        TEST(an_id_that_the_ratio_left_out),
+        TEST(the_end_is_dumped),
     };
     if (!mkdtemp(directory))
         return 1;
