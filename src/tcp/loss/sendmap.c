@@ -141,13 +141,27 @@ struct sendmap_entry *sendmap_sent_before(const struct sendmap *m, uint64_t xmit
     return at;
 }
 
+/* The lost one below e; NULL: none. Losses come in order mostly, and those out of order near others. */
+static struct sendmap_entry *lost_below(const struct sendmap *m, const struct sendmap_entry *e)
+{
+    struct sendmap_entry *p = e->prev, *n = e->next;
+    if (!m->lost_first || seq_lt(e->start, m->lost_first->start))
+        return NULL;
+    if (seq_gt(e->start, m->lost_last->start))
+        return m->lost_last;
+    for (;;) { /* there is one on either side */
+        if (p->state == SENDMAP_LOST)
+            return p;
+        if (n->state == SENDMAP_LOST)
+            return n->older;
+        p = p->prev;
+        n = n->next;
+    }
+}
+
 static void lost_insert(struct sendmap *m, struct sendmap_entry *e)
 {
-    struct sendmap_entry *at = m->lost_last;
-    if (m->lost_first && seq_lt(e->start, m->lost_first->start))
-        at = NULL;
-    while (at && seq_lt(e->start, at->start))
-        at = at->older;
+    struct sendmap_entry *at = lost_below(m, e);
     e->older = at;
     e->newer = at ? at->newer : m->lost_first;
     *(at ? &at->newer : &m->lost_first) = e;

@@ -80,16 +80,21 @@ uint32_t rack_sack(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *dig
     }
     st->sack_bad_blocks += a->n_sack - n - *dsack;
     sort(blocks, n);
+    uint32_t torn = c->map.splits;
     for (i = 0; i < n; i++) {
         struct sack_block b = news_of(c, blocks[i]);
         if (seq_lt(b.start, b.end))
             fresh += sendmap_sack(&c->map, b.start, b.end, rack_delivered, digest);
     }
-    odd = sh->misaligned + sh->split_limited - odd + bad;
-    c->n_seen = odd == 0 ? (uint8_t)n : 0; /* what was not noted comes again */
+    /* An ACK says one thing that is new; three apart from one another only when ACKs were lost. */
+    bool scattered = n > 2 && c->map.splits >= torn + 3;
+    odd = sh->misaligned + sh->split_limited - odd + bad + scattered;
+    c->n_seen = odd == scattered ? (uint8_t)n : 0; /* what was not noted comes again */
     for (i = 0; i < c->n_seen; i++)
         c->seen[i] = blocks[i];
     if (odd > 0)
         judge(tp, c, (uint32_t)odd);
+    else if (c->odd > 0)
+        c->odd--;
     return fresh;
 }
