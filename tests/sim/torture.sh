@@ -11,6 +11,8 @@ switching=200 switching_checked=40
 [ "$2" -eq 0 ] || { switching=1000; switching_checked=200; }
 "$1/release/tests/sim/torture_stacks" --seeds "$switching"
 "$1/sanitize/tests/sim/torture_stacks" --seeds "$switching_checked"
+"$1/release/tests/sim/torture" --seeds "$seeds" --stack rack
+"$1/sanitize/tests/sim/torture" --seeds "$checked" --stack rack
 # TLS in both directions: 300 seeds, 2,000 with LONG = 1.
 tls=300 tls_checked=60
 [ "$2" -eq 0 ] || { tls=2000; tls_checked=500; }
