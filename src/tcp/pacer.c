@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/pacer.h"
 #include <rte_common.h>
+#include "tcp/log.h"
 #include "tcp/output.h"
 #include "tcp/tcp.h"
 
@@ -58,7 +59,12 @@ bool pacer_begin(struct tcb *tp)
     uint64_t now = tp->e->now;
     if (p->next > now)
         return false;
-    uint64_t late = p->waiting ? RTE_MIN(now - p->next, credit(p)) : 0;
+    uint64_t late = 0;
+    if (p->waiting) {
+        late = RTE_MIN(now - p->next, credit(p));
+        TCP_LOG_EVENT(tp, TCP_LOG_HPTS, .flex1 = (uint32_t)((now - p->next) / NS_PER_US),
+                      .bw_inuse = p->rate);
+    }
     p->next = now - late;
     p->waiting = false;
     return true;
@@ -94,6 +100,9 @@ void pacer_sent(struct tcb *tp, uint32_t len)
 void pacer_wait(struct tcb *tp)
 {
     struct pacer *p = &tp->pacer;
+    if (!p->waiting)
+        TCP_LOG_EVENT(tp, BBR_LOG_HPTSI_CALC, .flex1 = (uint32_t)((p->next - tp->e->now) / NS_PER_US),
+                      .flex2 = pacer_burst(tp), .bw_inuse = p->rate);
     p->waiting = true;
     if (tp->timer_at[TT_STACK] > p->next)
         tcp_timer_arm(tp, TT_STACK, p->next);

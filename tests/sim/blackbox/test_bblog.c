@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <leat/blackbox.h>
+#include <leat/tcp.h>
 #include "sysctl/sysctl.h"
 
 #define BYTES (512 * 1024)
@@ -142,6 +143,42 @@ static void recorded_is_what_was_on_the_wire(void **state)
     empty_directory();
 }
 
+/* At 1 MB/s a frame of 1,514 bytes takes 1,514 us, and a simulated host is never late. */
+static void a_paced_connection_says_when(void **state)
+{
+    struct pair *p = pair_new(1, NULL);
+    int a, b, mode = TCP_LOG_STATE_TAIL, listener = listen_b(p, 80, 5);
+    uint64_t rate = 1000000;
+    unsigned waits = 0, departures = 0;
+    static struct tcp_log_buffer all[5000];
+    socklen_t len = sizeof(all);
+    connect_pair(p, listener, 80, &a, &b);
+    sim_enter(p->a);
+    assert_int_equal(leat_setsockopt(a, IPPROTO_TCP, TCP_PACING_RATE_CAP, &rate, sizeof(rate)), 0);
+    assert_int_equal(leat_setsockopt(a, IPPROTO_TCP, TCP_LOG, &mode, sizeof(mode)), 0);
+    transfer(p, a, b);
+    sim_enter(p->a);
+    assert_int_equal(leat_getsockopt(a, IPPROTO_TCP, TCP_LOGBUF, all, &len), 0);
+    for (unsigned i = 0; i < len / sizeof(all[0]); i++) {
+        const struct tcp_log_bbr *x = &all[i].tlb_stackinfo.u_bbr;
+        if (all[i].tlb_eventid == BBR_LOG_HPTSI_CALC) {
+            waits += x->flex1 == 1514 && x->flex2 == 1448 && x->bw_inuse == rate;
+        } else if (all[i].tlb_eventid == TCP_LOG_HPTS) {
+            departures++;
+            assert_int_equal(x->flex1, 0);
+            assert_int_equal(x->bw_inuse, rate);
+        }
+    }
+    assert_true(waits > BYTES / 1448 * 8 / 10);
+    assert_true(departures >= waits);
+    leat_close(a);
+    sim_enter(p->b);
+    leat_close(b);
+    leat_close(listener);
+    sim_run_for(p->sim, 200 * NS_PER_SEC);
+    pair_free(p);
+}
+
 static void options_and_their_errors(void **state)
 {
     struct pair *p = pair_new(1, NULL);
@@ -251,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_is_what_was_on_the_wire),
+        cmocka_unit_test(a_paced_connection_says_when),
         cmocka_unit_test(options_and_their_errors),
         cmocka_unit_test(a_reset_leaves_its_last_moments),
         cmocka_unit_test(an_application_says_something_too),
