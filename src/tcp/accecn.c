@@ -62,10 +62,10 @@ static bool zeroed(struct tcb *tp, const uint32_t said[3], unsigned n)
 void accecn_input(struct tcb *tp, struct tcp_segment *s)
 {
     const uint8_t *p = s->opt.accecn;
-    unsigned n = (p[1] - 2u) / 3;
+    unsigned n = (p[1] - 2u) / 3; /* 1 to 3: optread.c */
     bool e0_first = p[0] == TCPOPT_ACCECN0;
     struct ecn_bytes *b = &tp->ecn_told;
-    uint32_t said[3];
+    uint32_t said[3] = {0};
     for (unsigned i = 0; i < n; i++)
         said[i] = (uint32_t)p[2 + 3 * i] << 16 | (uint32_t)p[3 + 3 * i] << 8 | p[4 + 3 * i];
     if (zeroed(tp, said, n))

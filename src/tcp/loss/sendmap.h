@@ -124,5 +124,5 @@ static inline bool sendmap_older(uint64_t a_ns, tcp_seq a_end, uint64_t b_ns, tc
 /* Bytes sent, not delivered and not known to be lost (RFC 6675 pipe with RFC 8985's marks). */
 static inline uint32_t sendmap_flight(const struct sendmap *m)
 {
-    return m->last ? m->last->end - m->first->start - m->sacked - m->lost : 0;
+    return m->first && m->last ? m->last->end - m->first->start - m->sacked - m->lost : 0;
 }
