@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp/loss/scoreboard.h"
 #include <string.h>
+#include "tcp/loss/sack.h"
 #include "tcp/tcp.h"
 
 static struct tcp_loss *loss_of(const struct tcb *tp)
@@ -98,21 +99,6 @@ static uint32_t insert(struct tcb *tp, struct recovery *r, struct sack_block b)
     return r->sacked - before;
 }
 
-/* RFC 2883 §4: the first block lies below the cumulative ACK, or inside the second. */
-static bool is_dsack(const struct tcp_ack *a)
-{
-    const struct sack_block *b = a->sack;
-    if (seq_leq(b[0].end, a->ack))
-        return true;
-    return a->n_sack > 1 && seq_geq(b[0].start, b[1].start) && seq_leq(b[0].end, b[1].end);
-}
-
-static bool credible(const struct tcb *tp, const struct tcp_ack *a, const struct sack_block *b)
-{
-    return seq_lt(b->start, b->end) && seq_geq(b->start, seq_max(a->ack, tp->snd_una)) &&
-           seq_leq(b->end, tp->snd_max);
-}
-
 uint32_t scoreboard_update(struct tcb *tp, const struct tcp_ack *a, bool *dsack)
 {
     struct loss_stats *st = &loss_of(tp)->stats;
@@ -121,14 +107,14 @@ uint32_t scoreboard_update(struct tcb *tp, const struct tcp_ack *a, bool *dsack)
     *dsack = false;
     if (tp->recovery && a->acked > 0)
         drop_below(tp->recovery, a->ack);
-    if (a->n_sack > 0 && is_dsack(a)) {
+    if (a->n_sack > 0 && sack_is_dsack(a)) {
         *dsack = true;
         st->sack_dsacks++;
         i = 1;
     }
     for (; i < a->n_sack; i++) {
         st->sack_rcv_blocks++;
-        struct recovery *r = credible(tp, a, &a->sack[i]) ? recovery_get(tp) : NULL;
+        struct recovery *r = sack_credible(tp, a, &a->sack[i]) ? recovery_get(tp) : NULL;
         if (r)
             fresh += insert(tp, r, a->sack[i]);
         else

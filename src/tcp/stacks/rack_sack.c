@@ -3,23 +3,8 @@
 // honest receivers and invented by hostile ones: neither may cost much.
 #include <rte_common.h>
 #include "tcp/log.h"
+#include "tcp/loss/sack.h"
 #include "tcp/stacks/rack.h"
-
-/* RFC 2883 §4: the first block lies below the cumulative ACK, or inside the second. */
-static bool is_dsack(const struct tcp_ack *a)
-{
-    const struct sack_block *b = a->sack;
-    if (seq_leq(b[0].end, a->ack))
-        return true;
-    return a->n_sack > 1 && seq_geq(b[0].start, b[1].start) && seq_leq(b[0].end, b[1].end);
-}
-
-/* Of what is outstanding after this ACK. */
-static bool credible(const struct tcb *tp, const struct tcp_ack *a, const struct sack_block *b)
-{
-    return seq_lt(b->start, b->end) && seq_geq(b->start, seq_max(a->ack, tp->snd_una)) &&
-           seq_leq(b->end, tp->snd_max);
-}
 
 /* What the blocks of the last ACK covered is in the map. */
 static struct sack_block news_of(const struct rack_conn *c, struct sack_block b)
@@ -66,14 +51,14 @@ uint32_t rack_sack(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *dig
     uint64_t odd = sh->misaligned + sh->split_limited, bad = 0;
     uint32_t fresh = 0;
     unsigned n = 0, i = 0;
-    *dsack = is_dsack(a);
+    *dsack = sack_is_dsack(a);
     if (*dsack) {
         st->sack_dsacks++;
         i = 1;
     }
     for (; i < a->n_sack; i++) {
         st->sack_rcv_blocks++;
-        if (credible(tp, a, &a->sack[i]))
+        if (sack_credible(tp, a, &a->sack[i]))
             blocks[n++] = a->sack[i];
         else
             bad += seq_gt(a->sack[i].end, tp->snd_max) || seq_geq(a->sack[i].start, a->sack[i].end);
