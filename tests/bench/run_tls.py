@@ -156,31 +156,28 @@ class Bench:
         return [address, port, "/" + self.what, self.sums[self.what], str(self.conns), str(self.seconds)]
 
 
-def leat_end(b, name, program, core, role, mtu, sysctls):
+def leat_end(b, name, program, core, role, sysctls):
     conf = "%s/%s.conf" % (b.tmp, name)
     with open(conf, "w") as f:
-        f.write("[leat]\nmemory = 768\nmbuf_size = %d\ncontrol = %s/%s.sock\n[port memif0]\naddr = 10.9.0.%d/24\nmtu = %d\n[sysctl]\n"
-                "net.inet.ip.dad_count = 0\n%s\n" % (MBUF[mtu], b.tmp, name, 1 if name == "server" else 2, mtu, "\n".join(sysctls)))
+        f.write("[leat]\nmemory = 768\ncontrol = %s/%s.sock\n[port memif0]\naddr = 10.9.0.%d/24\n[sysctl]\n"
+                "net.inet.ip.dad_count = 0\n%s\n" % (b.tmp, name, 1 if name == "server" else 2, "\n".join(sysctls)))
     return ["taskset", "-c", str(core), b.build + program, "--conf", conf, "--", "-l", str(core), "--no-huge", "--single-file-segments",
-            "--vdev=net_memif0,%s,socket=%s/memif,socket-abstract=no,bsize=%d,rsize=13" % (role, b.tmp, MBUF[mtu]), "--"]
+            "--vdev=net_memif0,%s,socket=%s/memif,socket-abstract=no,rsize=13" % (role, b.tmp), "--"]
 
 
-MBUF = {1500: 2176, 9000: 9344}
-
-
-def leat(b, backend, mtu=1500):
+def leat(b, backend):
     """The server has memif's end without copies: the other end takes frames from where they lie, as a NIC does, or a veth. (DPDK 22.11's
     loses count of a packet in several buffers when its ring is full: the ring is larger than what the client's windows let come.)"""
     env = dict(os.environ, RUNTIME_DIRECTORY=b.tmp, XDG_RUNTIME_DIR=b.tmp)
     for name in ("memif", "server.sock", "client.sock"):
         if os.path.exists(b.tmp + "/" + name):
             os.unlink(b.tmp + "/" + name)
-    client = Client(leat_end(b, "client", "/tests/bench/https", b.client_core, "role=server", mtu, ["net.inet.tcp.recvbuf_max = 131072"]) + b.fetch("10.9.0.1", "443"), env)
+    client = Client(leat_end(b, "client", "/tests/bench/https", b.client_core, "role=server", ["net.inet.tcp.recvbuf_max = 131072"]) + b.fetch("10.9.0.1", "443"), env)
     server = None
     try:
         wait_for(b.tmp + "/memif", client.p)
         server = subprocess.Popen(
-            leat_end(b, "server", "/examples/httpd/httpd", b.server_core, "role=client,zero-copy=yes", mtu,
+            leat_end(b, "server", "/examples/httpd/httpd", b.server_core, "role=client,zero-copy=yes",
                      ["leat.engine.idle_us = 50", "leat.engine.idle_turns = 20", "kern.ipc.tls.threads = 0", "kern.ipc.tls.backends = " + backend]) +
             ["--root", b.tmp + "/www", "--tls", b.tmp + "/cert.pem", b.tmp + "/key.pem", "--max-requests", "100000000"],
             env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -201,7 +198,7 @@ def wait_for(path, process):
 
 
 @contextlib.contextmanager
-def veth(b, mtu, offloads):
+def veth(b, offloads):
     """Two network namespaces and a wire between them; what is received is the work of the CPU of the end that receives (RPS), as a NIC's
     interrupts would have it. Yields what runs a command on the server's side, and on the client's."""
     near, far = ["leat-bench-%s-%d" % (n, os.getpid()) for n in ("server", "client")]
@@ -211,7 +208,7 @@ def veth(b, mtu, offloads):
     try:
         for ns in (near, far):
             run("ip", "netns", "add", ns)
-        run("ip", "link", "add", "bench0", "mtu", str(mtu), "netns", near, "type", "veth", "peer", "name", "bench0", "mtu", str(mtu), "netns", far)
+        run("ip", "link", "add", "bench0", "netns", near, "type", "veth", "peer", "name", "bench0", "netns", far)
         for ns, host, core in ((near, 1, b.server_core), (far, 2, b.client_core)):
             inside = ["ip", "netns", "exec", ns]
             run(*inside, "ip", "addr", "add", "10.9.1.%d/24" % host, "dev", "bench0")
@@ -245,8 +242,8 @@ server { listen %s:8443 ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s
         stop(server)
 
 
-def nginx(b, mtu=1500, offloads=False):
-    with veth(b, mtu, offloads) as (at_server, at_client):
+def nginx(b, offloads=False):
+    with veth(b, offloads) as (at_server, at_client):
         return nginx_on(b, at_server, at_client, "10.9.1.1")
 
 
@@ -254,16 +251,13 @@ SERVERS = {
     "nginx": nginx,
     "httpd openssl": lambda b: leat(b, "openssl"),
     "httpd ipsec_mb": lambda b: leat(b, "ipsec_mb"),
-    "nginx 9000": lambda b: nginx(b, mtu=9000),
-    "httpd openssl 9000": lambda b: leat(b, "openssl", mtu=9000),
-    "httpd ipsec_mb 9000": lambda b: leat(b, "ipsec_mb", mtu=9000),
     "nginx offloads": lambda b: nginx(b, offloads=True),  # the wire carries 64 KiB at a time and no checksums
     "nginx loopback": lambda b: nginx_on(b, [], [], "127.0.0.1"),
 }
 
 
 def https(build, kind, conns, seconds):
-    """kind: big (1 MiB, sendfile) or small (512 bytes), "-more" with other frames. The servers by turns; medians."""
+    """kind: big (1 MiB, sendfile) or small (512 bytes), "-more" with other wires for nginx. The servers by turns; medians."""
     what, _, more = kind.partition("-")
     names = list(SERVERS) if more else ["nginx", "httpd openssl", "httpd ipsec_mb"]
     got = {}
@@ -279,7 +273,7 @@ def https(build, kind, conns, seconds):
         yield n + " busy", statistics.median(m["busy"] for m in got[n]), "of a CPU"
     for n in got:
         if n.startswith("httpd"):
-            yield n + " to nginx", median[n] / median["nginx 9000" if n.endswith("9000") else "nginx"], "times"
+            yield n + " to nginx", median[n] / median["nginx"], "times"
 
 
 # ---- the plot ----
