@@ -32,9 +32,9 @@ def within(stack, p, rtt):
     return 0.2 if stack == "default" and p > 0.01 and rtt < 20 else WITHIN
 
 
-def rto(rtt):
-    """s, by the defaults of rexmit_min and rexmit_slop."""
-    return max(0.03, rtt + 0.001) + 0.2
+def rto(stack, rtt):
+    """s, by the defaults of rexmit_min and rexmit_slop; rack probes for the tail before (RFC 8985 section 7)."""
+    return 2 * rtt if stack == "rack" else max(0.03, rtt + 0.001) + 0.2
 
 
 class Runner:
@@ -72,7 +72,7 @@ def response(r, stack, model, losses, rtts, most):
         cc, p, rtt = job
         rate, window, happened = (float(v) for v in out[0][5:8])
         published = PUBLISHED[cc](happened, rtt / 1e3)
-        rules = steady(cc, model, happened, rtt / 1e3, rto(rtt / 1e3))
+        rules = steady(cc, model, happened, rtt / 1e3, rto(stack, rtt / 1e3))
         found[job] = (happened, window, published, rules)
         good = abs(window / rules - 1) <= within(stack, p, rtt)
         if p <= PUBLISHED_UP_TO.get((cc, model), 0) and rtt <= SLOWEST.get((cc, model), math.inf):
