@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""tests/bench/behaviour.py [--build DIR] [--check] [--long] [--plots DIR]: how the congestion controls behave, in the simulator.
+"""tests/bench/behaviour.py [--build DIR] [--check] [--long] [--plots DIR] [--only cc|stacks]: how the congestion controls and the stacks behave, in the simulator.
 
 Goodput for a chance of loss against the published response functions (RFC 9438 section 5; Mathis and others, 1997) and the rules they are
-derived from, fairness of two flows, time to repair many losses at once. Prints a table. --check: fails where a figure is missed by more than
-10 percent, or Jain's index is below 0.95. --long: the whole range (loss 0.01 to 3 percent, RTT 1 to 200 ms). --plots: draws SVG files into DIR."""
+derived from, fairness of two flows, time to repair many losses at once. Then rack against the default stack (stacks.py; docs/rack.md). Prints a table. --check: fails where a figure is missed by more than
+10 percent, Jain's index is below 0.95, or rack misses its limits. --long: the whole range (loss 0.01 to 3 percent, RTT 1 to 200 ms). --plots: draws SVG files into DIR."""
 import argparse
 import concurrent.futures
 import math
@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.dont_write_bytecode = True
+import stacks  # noqa: E402
 from response import PUBLISHED, steady  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -202,15 +203,7 @@ def plot_windows(folder, r):
           ("window, segments", 0, math.ceil(high / 100) * 100, False), series)
 
 
-def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--build", default=TOP + "/build-bench")
-    a.add_argument("--check", action="store_true")
-    a.add_argument("--long", action="store_true")
-    a.add_argument("--plots", metavar="DIR")
-    a = a.parse_args()
-    r = Runner(a.build)
-    whole = a.long or a.plots
+def congestion(r, whole, plots):
     losses = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2] if whole else [1e-3, 1e-2]
     rtts = [1, 20, 100, 200] if whole else [20, 100]
     rand = response(r, "default", "random", losses, rtts, 4000 if whole else 400)
@@ -223,13 +216,32 @@ def main():
     fair = fairness(r, cases, 200)
     counts = [1, 2, 5, 10, 20, 50, 100] if whole else [1, 20]
     repaired = bursts(r, counts)
+    if plots:
+        for cc in PUBLISHED:
+            plot_response(plots, cc, rand, periodic, losses, rtts)
+        plot_fairness(plots, fair)
+        plot_bursts(plots, repaired, counts)
+        plot_windows(plots, r)
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--build", default=TOP + "/build-bench")
+    a.add_argument("--check", action="store_true")
+    a.add_argument("--long", action="store_true")
+    a.add_argument("--plots", metavar="DIR")
+    a.add_argument("--only", choices=["cc", "stacks"])
+    a = a.parse_args()
+    r = Runner(a.build)
+    whole = a.long or a.plots
     if a.plots:
         os.makedirs(a.plots, exist_ok=True)
-        for cc in PUBLISHED:
-            plot_response(a.plots, cc, rand, periodic, losses, rtts)
-        plot_fairness(a.plots, fair)
-        plot_bursts(a.plots, repaired, counts)
-        plot_windows(a.plots, r)
+    if a.only != "stacks":
+        congestion(r, whole, a.plots)
+    if a.only != "cc":
+        found = stacks.measure(r, whole)
+        if a.plots:
+            stacks.plot(a.plots, chart, found, COLOURS)
     print("%d figures missed" % len(r.failures))
     return 1 if a.check and r.failures else 0
 
