@@ -209,6 +209,11 @@ static void segment_options(struct tcb *tp, struct segment *s)
         s->len = tp->maxseg - extra;
 }
 
+static int attach(struct tcb *tp, uint32_t off, uint32_t len, struct rte_mbuf *m)
+{
+    return sendbuf_attach(&tp->snd, off, len, m, len > SENDBUF_INLINE && netif_sums_tcp(tp->path.netif));
+}
+
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
 {
     struct segment s; /* options are written before they are read */
@@ -232,7 +237,7 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && sendbuf_attach(&tp->snd, off, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, off, s.len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -269,7 +274,7 @@ int tcp_output_opening(struct tcb *tp, uint32_t len, uint32_t mss)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && sendbuf_attach(&tp->snd, 0, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, 0, s.len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -293,7 +298,7 @@ int tcp_output_early(struct tcb *tp, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (sendbuf_attach(&tp->snd, off, len, m) < 0) {
+    if (attach(tp, off, len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -398,7 +403,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     if (tp->ecn)
         ecn_output(tp, &s.ace, false);
     struct rte_mbuf *m = build(tp, &s);
-    if (!m || sendbuf_attach(&tp->snd, 0, 1, m) < 0) {
+    if (!m || attach(tp, 0, 1, m) < 0) {
         rte_pktmbuf_free(m);
         tcp_stats(tp->e)->sndnomem++;
         return -ENOBUFS;

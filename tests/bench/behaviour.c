@@ -537,8 +537,9 @@ static const struct {
     const char *name;
     int args;
     int (*run)(char **args);
-} kinds[] = {{"goodput", 6, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss}, {"trace", 5, trace},
-             {"flows", 5, flows},     {"tail", 4, tail_loss}, {"reorder", 4, reorder},  {"policed", 7, policed}};
+} kinds[] = {{"goodput", 6, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss},
+             {"trace", 5, trace},     {"flows", 5, flows},    {"tail", 4, tail_loss},
+             {"reorder", 4, reorder}, {"policed", 7, policed}};
 
 int main(int argc, char **argv)
 {
