@@ -62,7 +62,6 @@ void conn_open(struct server *s, int fd, const struct sockaddr *addr)
     c->fd = fd;
     c->io = s->opt->transport ? s->opt->transport : &transport_plain;
     c->state = c->io->handshake ? CONN_HANDSHAKE : CONN_READING;
-    c->res.file = -1;
     const void *ip = addr->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)addr)->sin_addr
                                                 : &((const struct sockaddr_in6 *)addr)->sin6_addr;
     inet_ntop(addr->sa_family, ip, c->peer, sizeof(c->peer));
@@ -165,17 +164,18 @@ static int send_bytes(struct conn *c, const char *data, size_t len, size_t done,
 static int conn_send(struct conn *c)
 {
     struct response *r = &c->res;
-    bool has_file = r->file >= 0 && r->length > 0;
+    bool has_file = r->file && r->length > 0;
+    size_t first = r->head_len + r->small_len;
     int got = 1;
-    if (r->sent < (off_t)r->head_len)
-        got = send_bytes(c, r->head, r->head_len, (size_t)r->sent, r->body || has_file);
+    if (r->sent < (off_t)first)
+        got = send_bytes(c, r->head, first, (size_t)r->sent, r->body || has_file);
     if (got == 1 && r->body)
         got = send_bytes(c, r->body, r->body_len, (size_t)r->sent - r->head_len, false);
     while (got == 1 && has_file) {
         off_t done = r->sent - (off_t)r->head_len, n = 0;
         if (done == r->length)
             break;
-        int err = c->io->sendfile(c, r->file, r->offset + done, (size_t)(r->length - done), &n);
+        int err = c->io->sendfile(c, r->file->fd, r->offset + done, (size_t)(r->length - done), &n);
         r->sent += n;
         if (err < 0)
             got = may_go_on(c) ? 0 : -1;

@@ -22,6 +22,7 @@ static struct options options = {
     .max_body = 1 << 20,
     .max_conns = 100000,
     .max_requests = 100000,
+    .trust_ms = 1000,
 };
 static __thread struct server *server; /* of this engine */
 static const char *cert, *key;         /* of --tls */
@@ -44,6 +45,7 @@ static const char usage_text[] =
     "  --max-body N        bytes of a request's body, which is thrown away (1048576)\n"
     "  --max-conns N       connections of one engine (100000)\n"
     "  --max-requests N    requests of one connection (100000)\n"
+    "  --trust MS          a file at a path is looked at again after so long (1000); 0: each time\n"
     "  --fastopen[=psk:FILE]  take requests that come with the SYN (RFC 7413); FILE: a key of 32 "
     "hexadecimal\n"
     "                      digits, and only from those who hold it\n";
@@ -94,6 +96,7 @@ static const struct option long_options[] = {
     {"max-body", required_argument, NULL, 'B'},
     {"max-conns", required_argument, NULL, 'C'},
     {"max-requests", required_argument, NULL, 'Q'},
+    {"trust", required_argument, NULL, 't'},
     {"tls", required_argument, NULL, 'T'},
     {"no-ktls", no_argument, NULL, 'K'},
     {"fastopen", optional_argument, NULL, 'F'},
@@ -153,6 +156,9 @@ static void options_parse(int argc, char **argv)
             break;
         case 'Q':
             options.max_requests = number(name, optarg, 1, 1u << 30);
+            break;
+        case 't':
+            options.trust_ms = number(name, optarg, 0, 3600000);
             break;
         case 'F':
             fastopen(optarg);

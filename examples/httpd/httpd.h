@@ -2,6 +2,7 @@
 // A static file server on Leat. One struct server per engine; a connection is a struct conn: it parses a request, builds the response,
 // sends it, and goes round.
 #pragma once
+#include <errno.h>
 #include <http_parser.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -18,6 +19,8 @@
 #define URI_MAX       4096
 #define IN_BUFFER     16384
 #define HEAD_BUFFER   1024
+#define FILE_SMALL    4096 /* bytes of a file that is kept whole and sent with its header */
+#define FILES_KNOWN   4096
 #define HEADER_VALUE  512
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -35,6 +38,7 @@ struct options {
     struct leat_tcp_fastopen fastopen;           /* enable 0: without */
     unsigned idle_s, request_s, send_s, grace_s; /* time-outs, seconds */
     unsigned max_header, max_body, max_conns, max_requests;
+    unsigned trust_ms; /* how long a file is what it was when it was looked up */
 };
 
 /* The request headers that a static server heeds. */
@@ -71,15 +75,37 @@ struct request {
     bool keep_alive;
 };
 
+/* One that is open: of files.c, and of each response that sends it. */
+struct file {
+    LIST_ENTRY(file) bucket;
+    TAILQ_ENTRY(file) age;
+    unsigned users;
+    uint64_t until; /* leat_now() ns */
+    int fd;
+    struct stat st;
+    char *body; /* all of a small file; NULL: fd has it */
+    const char *type;
+    char etag[64];
+    int head_len;
+    char head[160]; /* header fields that every response with it has */
+    char path[];
+};
+struct files {
+    LIST_HEAD(file_bucket, file) * buckets; /* NULL: nothing is kept */
+    TAILQ_HEAD(, file) known;               /* the oldest first */
+    unsigned n;
+    uint64_t trust_ns;
+};
+
 struct response {
     int status;
-    char head[HEAD_BUFFER];
-    char *body; /* error page or listing, malloc'ed; NULL: none */
+    char head[HEAD_BUFFER + FILE_SMALL]; /* behind it the body of a small file */
+    char *body;                          /* error page or listing, malloc'ed; NULL: none */
     size_t body_len;
-    int file; /* -1: none */
+    struct file *file; /* NULL: none */
     off_t offset, length;
-    off_t sent; /* of head, body and file together */
-    size_t head_len;
+    off_t sent;                 /* of head, body and file together */
+    size_t head_len, small_len; /* small_len: of the body that lies behind the head */
     bool close;
 };
 
@@ -125,6 +151,7 @@ struct server {
     const struct options *opt;
     int epfd, listen4, listen6;
     int root; /* directory descriptor of the kernel's */
+    struct files files;
     struct conn_list conns;
     unsigned n_conns;
     uint64_t next_sweep;
@@ -176,6 +203,13 @@ int path_encode(const char *path, char *out, size_t size);
 /* Opens below the root and nowhere else. A descriptor, or -errno. */
 int path_open(int root, const char *path, struct stat *st);
 const char *path_type(const char *path);
+
+/* files.c */
+bool files_init(struct files *fs, unsigned trust_ms); /* 0: nothing is kept. False: no memory */
+void files_fini(struct files *fs);
+/* As path_open(), but only a file's st, never a folder's, may be as old as that. NULL and *err. */
+struct file *files_get(struct files *fs, int root, const char *path, int *err);
+void files_put(struct file *f);
 /* The HTML page of a directory, malloc'ed; NULL: no memory or unreadable. */
 char *path_listing(int dir, const char *uri_path, size_t *len);
 

@@ -55,9 +55,10 @@ static const char *reason(int status)
 void response_clear(struct response *res)
 {
     free(res->body);
-    if (res->file >= 0)
-        close(res->file);
-    *res = (struct response){.file = -1};
+    if (res->file)
+        files_put(res->file);
+    memset(res, 0, offsetof(struct response, head));
+    memset(&res->body, 0, sizeof(*res) - offsetof(struct response, body));
 }
 
 static void head_add(struct response *res, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -65,10 +66,9 @@ static void head_add(struct response *res, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(res->head + res->head_len, sizeof(res->head) - res->head_len, fmt, ap);
+    int n = vsnprintf(res->head + res->head_len, HEAD_BUFFER - res->head_len, fmt, ap);
     va_end(ap);
-    res->head_len +=
-        (size_t)n < sizeof(res->head) - res->head_len ? (size_t)n : sizeof(res->head) - res->head_len - 1;
+    res->head_len += (size_t)n < HEAD_BUFFER - res->head_len ? (size_t)n : HEAD_BUFFER - res->head_len - 1;
 }
 
 static void head_begin(struct conn *c, int status)
@@ -95,6 +95,17 @@ static void head_end(struct conn *c)
         c->res.body = NULL;
         c->res.length = 0;
     }
+}
+
+/* The body of a small file goes behind the head, and the file's work is done. */
+static void take_small(struct response *res)
+{
+    const struct file *f = res->file;
+    if (!f->body || res->length == 0)
+        return;
+    memcpy(res->head + res->head_len, f->body + res->offset, (size_t)res->length);
+    res->small_len = (size_t)res->length;
+    res->length = 0;
 }
 
 static void respond_page(struct conn *c, char *page, size_t len)
@@ -145,63 +156,59 @@ static void respond_unsatisfiable(struct conn *c, off_t size)
     respond_page(c, NULL, 0);
 }
 
-/* Takes fd. */
-static void respond_file(struct conn *c, int fd, const struct stat *st, const char *path)
+/* Takes f. */
+static void respond_file(struct conn *c, struct file *f)
 {
-    char etag[64], modified[32];
-    etag_of(st, etag);
+    const struct stat *st = &f->st;
     struct byte_range range = {0, st->st_size};
-    int status = conditions_check(&c->req, st, etag);
+    int status = conditions_check(&c->req, st, f->etag);
     if (!status)
-        status = range_check(&c->req, st, etag, &range);
+        status = range_check(&c->req, st, f->etag, &range);
     if (status != 200 && status != 206) {
-        close(fd);
         if (status == 304)
-            respond_unchanged(c, etag);
+            respond_unchanged(c, f->etag);
         else if (status == 416)
             respond_unsatisfiable(c, st->st_size);
         else
             respond_error(c, status);
+        files_put(f);
         return;
     }
     head_begin(c, status);
-    http_date(st->st_mtime, modified);
-    head_add(&c->res,
-             "Content-Type: %s\r\nContent-Length: %lld\r\nLast-Modified: %s\r\nETag: %s\r\nAccept-Ranges: "
-             "bytes\r\n",
-             path_type(path), (long long)range.length, modified, etag);
+    head_add(&c->res, "Content-Type: %s\r\nContent-Length: %lld\r\n%s", f->type, (long long)range.length,
+             f->head);
     if (status == 206)
         head_add(&c->res, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)range.first,
                  (long long)(range.first + range.length - 1), (long long)st->st_size);
-    c->res.file = fd;
+    c->res.file = f;
     c->res.offset = range.first;
     c->res.length = range.length;
     head_end(c);
+    take_small(&c->res);
 }
 
 /* Takes dir. */
-static void respond_folder(struct conn *c, int dir, const char *path)
+static void respond_folder(struct conn *c, struct file *dir, const char *path)
 {
-    struct stat st;
-    char index[PATH_MAX];
-    int n = snprintf(index, sizeof(index), "%s/%s", path, c->s->opt->index);
-    int fd = n < (int)sizeof(index) ? path_open(c->s->root, index, &st) : -ENAMETOOLONG;
-    if (fd >= 0 && S_ISREG(st.st_mode)) {
-        close(dir);
-        respond_file(c, fd, &st, index);
+    char index[PATH_MAX], uri_path[PATH_MAX + 2];
+    int err, n = snprintf(index, sizeof(index), "%s/%s", path, c->s->opt->index);
+    struct file *f = n < (int)sizeof(index) ? files_get(&c->s->files, c->s->root, index, &err) : NULL;
+    if (f && S_ISREG(f->st.st_mode)) {
+        files_put(dir);
+        respond_file(c, f);
         return;
     }
-    if (fd >= 0)
-        close(fd);
+    int fd = c->s->opt->listing ? fcntl(dir->fd, F_DUPFD_CLOEXEC, 0) : -1; /* the listing takes it */
+    if (f)
+        files_put(f);
+    files_put(dir);
     if (!c->s->opt->listing) {
-        close(dir);
         respond_error(c, 403);
         return;
     }
-    char uri_path[PATH_MAX + 2];
     snprintf(uri_path, sizeof(uri_path), "/%s", strcmp(path, ".") == 0 ? "" : path);
     size_t len;
-    char *page = path_listing(dir, uri_path, &len);
+    char *page = fd < 0 ? NULL : path_listing(fd, uri_path, &len);
     if (!page) {
         respond_error(c, 500);
         return;
@@ -236,7 +243,6 @@ void respond(struct conn *c)
 {
     char path[PATH_MAX];
     bool slash;
-    struct stat st;
     if (c->req.method != HTTP_GET && c->req.method != HTTP_HEAD) {
         respond_error(c, 405);
         return;
@@ -246,18 +252,20 @@ void respond(struct conn *c)
         respond_error(c, status);
         return;
     }
-    int fd = path_open(c->s->root, path, &st);
-    if (fd < 0) {
-        respond_error(c, status_of(fd));
-    } else if (S_ISDIR(st.st_mode) && !slash) {
-        close(fd);
+    int err = 0;
+    struct file *f = files_get(&c->s->files, c->s->root, path, &err);
+    mode_t mode = f ? f->st.st_mode : 0;
+    if (!f) {
+        respond_error(c, status_of(err));
+    } else if (S_ISDIR(mode) && !slash) {
+        files_put(f);
         respond_redirect(c, path);
-    } else if (S_ISDIR(st.st_mode)) {
-        respond_folder(c, fd, path);
-    } else if (S_ISREG(st.st_mode) && !slash) {
-        respond_file(c, fd, &st, path);
+    } else if (S_ISDIR(mode)) {
+        respond_folder(c, f, path);
+    } else if (S_ISREG(mode) && !slash) {
+        respond_file(c, f);
     } else {
-        close(fd);
-        respond_error(c, S_ISREG(st.st_mode) ? 404 : 403);
+        files_put(f);
+        respond_error(c, S_ISREG(mode) ? 404 : 403);
     }
 }

@@ -58,6 +58,8 @@ int server_open(struct server *s, const struct options *opt)
         fprintf(stderr, "httpd: --root %s: %s\n", opt->root, strerror(errno));
         return -1;
     }
+    if (!files_init(&s->files, opt->trust_ms))
+        goto fail;
     if (opt->log_path && !(s->log = log_open(opt->log_path))) {
         fprintf(stderr, "httpd: --access-log %s: %s\n", opt->log_path, strerror(errno));
         goto fail;
@@ -151,6 +153,7 @@ void server_close(struct server *s)
 {
     while (!TAILQ_EMPTY(&s->conns))
         conn_close(TAILQ_FIRST(&s->conns));
+    files_fini(&s->files);
     listener_close(&s->listen4);
     listener_close(&s->listen6);
     listener_close(&s->epfd);

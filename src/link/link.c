@@ -2,6 +2,7 @@
 // The link layer of an engine: its interfaces, their names in the tree, and the receive station.
 #include <errno.h>
 #include <stdio.h>
+#include <rte_ethdev.h>
 #include "base/alloc.h"
 #include "link/priv.h"
 #include "link/spread.h"
@@ -278,6 +279,11 @@ uint32_t netif_tso_max(const struct netif *nif)
     if (nif->loopback)
         return 0;
     return nif->port->tso_max ? nif->port->tso_max : nif->e->link->priv->params.sw_tso_max;
+}
+
+bool netif_sums_tcp(const struct netif *nif)
+{
+    return !nif->loopback && !(nif->port->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
 }
 
 static void drop_down(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)

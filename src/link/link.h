@@ -220,3 +220,5 @@ uint32_t link_engine_of_flow(const struct netif *nif, const struct ip_addr *fadd
 /* Bytes of TCP payload one output packet may carry (TSO, of the port or net.link.sw_tso_max), 0 = none beyond the
  * MTU. */
 uint32_t netif_tso_max(const struct netif *nif);
+/* Is every byte of a TCP segment read here on its way out, because the port leaves the checksum to us? */
+bool netif_sums_tcp(const struct netif *nif);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "tcp/accecn.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/options.h"
@@ -137,6 +138,8 @@ static void count(struct tcb *tp, const struct segment *s, bool rexmit)
     } else if (rexmit) {
         if (tp->pmtu.flying)
             tcp_pmtu_resent(tp, s->seq);
+        if (tp->ecn & TE_ACCURATE)
+            accecn_resent(tp, s->seq, s->len);
         st->sndrexmitpack++;
         st->sndrexmitbyte += s->len;
         tp->rexmit_segs++;
@@ -206,6 +209,11 @@ static void segment_options(struct tcb *tp, struct segment *s)
         s->len = tp->maxseg - extra;
 }
 
+static int attach(struct tcb *tp, uint32_t off, uint32_t len, struct rte_mbuf *m)
+{
+    return sendbuf_attach(&tp->snd, off, len, m, len > SENDBUF_INLINE && netif_sums_tcp(tp->path.netif));
+}
+
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
 {
     struct segment s; /* options are written before they are read */
@@ -229,7 +237,7 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && sendbuf_attach(&tp->snd, off, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, off, s.len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -237,6 +245,8 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
         m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
         m->tso_segsz = tp->maxseg;
     }
+    if (__builtin_expect(tp->flags & TF_ECN_OPTION, 0))
+        accecn_sent(tp, seq, s.len);
     ack_sent(tp);
     err = to_ip(tp, m, s.ecn);
     advance(tp, &s);
@@ -264,7 +274,7 @@ int tcp_output_opening(struct tcb *tp, uint32_t len, uint32_t mss)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && sendbuf_attach(&tp->snd, 0, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, 0, s.len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -288,7 +298,7 @@ int tcp_output_early(struct tcb *tp, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (sendbuf_attach(&tp->snd, off, len, m) < 0) {
+    if (attach(tp, off, len, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
@@ -344,7 +354,10 @@ int tcp_output_ack(struct tcb *tp)
         tcp_timer_arm(tp, TT_DELACK, tp->e->now + tp->e->tcp->params.delacktime_ms * NS_PER_MS);
         return err;
     }
+    bool option = tp->flags & TF_ECN_OPTION;
     ack_sent(tp);
+    if (option)
+        accecn_ack_sent(tp);
     if (update)
         tcp_stats(tp->e)->sndwinup++;
     else
@@ -390,7 +403,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     if (tp->ecn)
         ecn_output(tp, &s.ace, false);
     struct rte_mbuf *m = build(tp, &s);
-    if (!m || sendbuf_attach(&tp->snd, 0, 1, m) < 0) {
+    if (!m || attach(tp, 0, 1, m) < 0) {
         rte_pktmbuf_free(m);
         tcp_stats(tp->e)->sndnomem++;
         return -ENOBUFS;

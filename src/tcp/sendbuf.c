@@ -326,11 +326,11 @@ none:
     return -ENOBUFS;
 }
 
-int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr)
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, bool copy)
 {
     uint32_t in;
     struct extent *x = seek(sb, off, &in);
-    if (len > SENDBUF_INLINE || rte_pktmbuf_tailroom(hdr) < len)
+    if ((len > SENDBUF_INLINE && !copy) || rte_pktmbuf_tailroom(hdr) < len)
         return refer(sb, x, in, len, hdr);
     copy_behind(hdr, x, in, len);
     return 0;

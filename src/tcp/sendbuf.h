@@ -83,7 +83,8 @@ void extent_failed(struct extent *x);
 void sendbuf_drop(struct sendbuf *sb, uint32_t n);
 /*
  * Hangs len bytes from offset off (from the front; off + len <= ready) behind the header mbuf hdr, by reference; payloads of
- * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead. 0 or -ENOBUFS (hdr is then as before).
+ * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead, and with copy all that have room there: where the bytes will be
+ * read anyway, a packet in one buffer costs less than the references. 0 or -ENOBUFS (hdr is then as before).
  */
-int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr);
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, bool copy);
 #define SENDBUF_INLINE 640

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How the congestion controls behave, in the simulator's virtual time. One line of numbers for each measurement, blanks between:
-//   behaviour goodput CC random|periodic LOSS RTT_MS EVENTS   goodput, window, share of packets that were lost, timeouts; over so many losses
+//   behaviour goodput STACK CC random|periodic LOSS RTT_MS EVENTS   goodput, window, share of packets that were lost, timeouts; over so many losses
 //   behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS       two flows through one queue: their goodputs, Jain's index
 //   behaviour burst CC RATE_MBPS RTT_MS LOST                  that many segments lost at once: time until all is repaired
 //   behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS         time, window and smoothed round trip time of one flow
@@ -73,6 +73,20 @@ static int client_loop(void *arg)
         }
     }
     return 0;
+}
+
+static void set_text(struct sim_node *n, const char *name, const char *value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, value, strlen(value)) < 0)
+        die(name);
+}
+
+static void set_number(struct sim_node *n, const char *name, uint32_t value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, &value, sizeof(value)) < 0)
+        die(name);
 }
 
 /* Buffers never are the limit, and no window is too large for a turn. */
@@ -193,10 +207,12 @@ static bool going_on(void *arg)
 
 static int goodput(char **a)
 {
-    const char *cc = a[0];
-    bool periodic = strcmp(a[1], "periodic") == 0;
-    double p = atof(a[2]), rtt_ms = atof(a[3]), events = atof(a[4]);
+    const char *stack = a[0], *cc = a[1];
+    bool periodic = strcmp(a[2], "periodic") == 0;
+    double p = atof(a[3]), rtt_ms = atof(a[4]), events = atof(a[5]);
     world_make(1, rtt_ms, 0, 0);
+    set_text(w.client, "net.inet.tcp.functions_default", stack);
+    set_number(w.server, "net.inet.tcp.delayed_ack", 0); /* every segment is acknowledged, as in the models */
     loss = (struct loss){.every = 1 / p, .next = 1 / p};
     if (periodic)
         w.out->lose = lose_periodic;
@@ -213,7 +229,7 @@ static int goodput(char **a)
     double rate = (double)(w.received[0] - b0) / MSS / seconds;
     const struct sim_wire_stats *s1 = sim_wire_stats(w.link, w.client);
     double happened = (double)(s1->lost - s0.lost) / (double)(s1->packets - s0.packets);
-    printf("%s %s %g %g %.3f %.2f %.6f %llu\n", cc, a[1], p, rtt_ms, rate * MSS * 8 / 1e6,
+    printf("%s %s %s %g %g %.3f %.2f %.6f %llu\n", stack, cc, a[2], p, rtt_ms, rate * MSS * 8 / 1e6,
            rate * rtt_ms / 1e3, happened, (unsigned long long)counter("rexmttimeo"));
     finish();
     return 0;
@@ -317,20 +333,6 @@ static int trace(char **a)
 }
 
 /* ---- stacks against each other ---- */
-
-static void set_text(struct sim_node *n, const char *name, const char *value)
-{
-    sim_enter(n);
-    if (leat_sysctlbyname(name, NULL, NULL, value, strlen(value)) < 0)
-        die(name);
-}
-
-static void set_number(struct sim_node *n, const char *name, uint32_t value)
-{
-    sim_enter(n);
-    if (leat_sysctlbyname(name, NULL, NULL, &value, sizeof(value)) < 0)
-        die(name);
-}
 
 /* A world whose client has that stack, and where no connection learns from the one before. */
 static void world_of(const char *stack, uint64_t seed, double rtt_ms)
@@ -535,7 +537,7 @@ static const struct {
     const char *name;
     int args;
     int (*run)(char **args);
-} kinds[] = {{"goodput", 5, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss},
+} kinds[] = {{"goodput", 6, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss},
              {"trace", 5, trace},     {"flows", 5, flows},    {"tail", 4, tail_loss},
              {"reorder", 4, reorder}, {"policed", 7, policed}};
 
@@ -544,7 +546,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (argc == kinds[i].args + 2 && strcmp(argv[1], kinds[i].name) == 0)
             return kinds[i].run(argv + 2);
-    fprintf(stderr, "usage: behaviour goodput CC random|periodic LOSS RTT_MS EVENTS\n"
+    fprintf(stderr, "usage: behaviour goodput STACK CC random|periodic LOSS RTT_MS EVENTS\n"
                     "       behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
                     "       behaviour burst CC RATE_MBPS RTT_MS LOST\n"
                     "       behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS\n"

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What records cost, without a peer: a connection of the simulator whose send buffer is emptied as if all were acked.
 //   bench_tls raw BACKEND SUITE BYTES SECONDS      the cipher alone, as its library has it, over as much memory as path: GB/s
+//   bench_tls calls BACKEND SUITE BYTES SECONDS    the same, one record after the other: a nonce, associated data, type and tag of its own for each
+//   bench_tls rawopen BACKEND SUITE BYTES SECONDS  the cipher alone, opening records one after the other: GB/s
 //   bench_tls path BACKEND SUITE BYTES SECONDS     leat_send() to the sealed record in the send buffer, by the engine itself: GB/s
+//   bench_tls open|lend BACKEND SUITE BYTES SECONDS  records in the receive queue, in segments, to plaintext that leat_read() has copied or
+//       leat_zc_recv() has lent: GB/s
 //   bench_tls inline|busy|asleep BACKEND SUITE BYTES SECONDS
 //       time of the engine's thread for a record, ns: sealed by itself; by a worker that has work; by one that must be woken
 #include <errno.h>
@@ -17,6 +21,8 @@
 #include <rte_pause.h>
 #include "port/sim/sim.h"
 #include "socket/socket.h"
+#include "tcp/recvbuf.h"
+#include "tls/rx.h"
 #include "tls/tls.h"
 #ifdef LEAT_IPSEC_MB
 #include <intel-ipsec-mb.h>
@@ -51,6 +57,14 @@ static double cpu_ns(void)
 }
 static double clock_cost; /* of a call of it */
 
+static void measure_clock(void)
+{
+    double from = cpu_ns();
+    for (unsigned i = 0; i < 1000; i++)
+        cpu_ns();
+    clock_cost = (cpu_ns() - from) / 1001;
+}
+
 static struct tls_enable enable_of(const char *suite)
 {
     struct tls_enable en = {.cipher_key = key, .iv = iv, .iv_len = 12, .tls_vmajor = 3, .tls_vminor = 4};
@@ -63,6 +77,13 @@ static struct tls_enable enable_of(const char *suite)
 
 /* ---- the cipher alone ---- */
 
+static const EVP_CIPHER *evp_of(const struct tls_enable *en)
+{
+    return en->cipher_algorithm == CRYPTO_CHACHA20_POLY1305 ? EVP_chacha20_poly1305()
+           : en->cipher_key_len == 16                       ? EVP_aes_128_gcm()
+                                                            : EVP_aes_256_gcm();
+}
+
 /* As openssl speed -evp does: key and nonce once, then nothing but data. */
 static void raw_openssl(const struct tls_enable *en, int n, uint8_t *out)
 {
@@ -70,16 +91,13 @@ static void raw_openssl(const struct tls_enable *en, int n, uint8_t *out)
     int got;
     if (!ctx) {
         ctx = EVP_CIPHER_CTX_new();
-        const EVP_CIPHER *c = en->cipher_algorithm == CRYPTO_CHACHA20_POLY1305 ? EVP_chacha20_poly1305()
-                              : en->cipher_key_len == 16                       ? EVP_aes_128_gcm()
-                                                                               : EVP_aes_256_gcm();
-        EVP_EncryptInit_ex(ctx, c, NULL, key, iv);
+        EVP_EncryptInit_ex(ctx, evp_of(en), NULL, key, iv);
     }
     EVP_EncryptUpdate(ctx, out, &got, text, n);
 }
 
 /* Whole messages, as the library's own performance test does: nonce, 13 bytes of associated data, tag. */
-static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n, uint8_t *out)
+static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n, uint8_t *out, bool open)
 {
 #ifdef LEAT_IPSEC_MB
     static IMB_MGR *m;
@@ -98,8 +116,15 @@ static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n, uint8_t *out)
     }
     if (en->cipher_algorithm == CRYPTO_CHACHA20_POLY1305) {
         IMB_CHACHA20_POLY1305_INIT(m, key, &c.chacha, iv, text, 13);
-        IMB_CHACHA20_POLY1305_ENC_UPDATE(m, key, &c.chacha, out, text, n);
+        if (open)
+            IMB_CHACHA20_POLY1305_DEC_UPDATE(m, key, &c.chacha, out, text, n);
+        else
+            IMB_CHACHA20_POLY1305_ENC_UPDATE(m, key, &c.chacha, out, text, n);
         IMB_CHACHA20_POLY1305_ENC_FINALIZE(m, &c.chacha, out + n, 16);
+    } else if (open && en->cipher_key_len == 16) {
+        IMB_AES128_GCM_DEC(m, &k, &c.gcm, out, text, n, iv, text, 13, out + n, 16);
+    } else if (open) {
+        IMB_AES256_GCM_DEC(m, &k, &c.gcm, out, text, n, iv, text, 13, out + n, 16);
     } else if (en->cipher_key_len == 16) {
         IMB_AES128_GCM_ENC(m, &k, &c.gcm, out, text, n, iv, text, 13, out + n, 16);
     } else {
@@ -111,16 +136,42 @@ static void raw_ipsec_mb(const struct tls_enable *en, uint64_t n, uint8_t *out)
 #endif
 }
 
-static double raw(const char *backend, const char *suite, uint32_t n, double seconds)
+/* What TLS 1.3 needs of EVP for one record, as the backend does it. The tag of an opened one is wrong: that costs the same. */
+static void record_openssl(const struct tls_enable *en, int n, uint8_t *out, bool open)
+{
+    static EVP_CIPHER_CTX *ctx;
+    static const uint8_t head[TLS_HEADER], type[1];
+    int got;
+    if (!ctx) {
+        ctx = EVP_CIPHER_CTX_new();
+        EVP_CipherInit_ex(ctx, evp_of(en), NULL, key, iv, !open);
+    }
+    EVP_CipherInit_ex(ctx, NULL, NULL, NULL, iv, -1);
+    EVP_CipherUpdate(ctx, NULL, &got, head, sizeof(head));
+    EVP_CipherUpdate(ctx, out, &got, text, n);
+    if (open) {
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, 16, out + n);
+        EVP_CipherFinal_ex(ctx, out + n, &got);
+    } else {
+        EVP_CipherUpdate(ctx, out + n, &got, type, 1);
+        EVP_CipherFinal_ex(ctx, out + n + 1, &got);
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, out + n + 1);
+    }
+}
+
+static double raw(const char *backend, const char *suite, uint32_t n, double seconds, const char *how)
 {
     struct tls_enable en = enable_of(suite);
-    bool imb = strcmp(backend, "ipsec_mb") == 0;
+    bool imb = strcmp(backend, "ipsec_mb") == 0, open = strcmp(how, "rawopen") == 0,
+         whole = strcmp(how, "raw") == 0;
     double start = cpu_ns(), end = start + seconds * NS, t;
     uint64_t records = 0;
     while ((t = cpu_ns()) < end)
         for (unsigned i = 0; i < 256; i++, records++) {
             if (imb)
-                raw_ipsec_mb(&en, n, buffers[i % (BATCH / 4)]);
+                raw_ipsec_mb(&en, n, buffers[i % (BATCH / 4)], open);
+            else if (!whole)
+                record_openssl(&en, (int)n, buffers[i % (BATCH / 4)], open);
             else
                 raw_openssl(&en, (int)n, buffers[i % (BATCH / 4)]);
         }
@@ -216,6 +267,75 @@ static double path(uint32_t n, double seconds)
     return (double)records * n / (t - start);
 }
 
+/* ---- receiving ---- */
+
+#define SEGMENT 1448u
+
+/* len bytes at rec as TCP would have put them into the receive queue. */
+static void arrive(const uint8_t *rec, uint32_t len)
+{
+    for (uint32_t n; len > 0; rec += n, len -= n) {
+        struct rte_mbuf *m = rte_pktmbuf_alloc(h.e->pkt_pool);
+        n = len < SEGMENT ? len : SEGMENT;
+        if (!m)
+            die("packets");
+        memcpy(rte_pktmbuf_append(m, (uint16_t)n), rec, n);
+        recvbuf_append(h.tp, m, n);
+        h.tp->rcv_nxt += n;
+    }
+}
+
+static void seal(struct tls_session *s, uint32_t n)
+{
+    static uint8_t rec[TLS_RECORD_MAX];
+    struct iovec src = {text, n};
+    struct tls_op
+        op = {.s = s, .src = &src, .n_src = 1, .dst = rec, .seq = s->seq++, .len = n, .type = TLS_RLTYPE_APP},
+        *ops[] = {&op};
+    tls_work(ops, 1);
+    if (op.result != 0)
+        die("sealing");
+    arrive(rec, tls_record_len(s, n));
+}
+
+static void take(uint32_t n, bool lend)
+{
+    static uint8_t out[TLS_PAYLOAD_MAX];
+    struct leat_zc piece;
+    if (!lend && leat_read(h.fd_b, out, n) != (ssize_t)n)
+        die("read");
+    if (lend && (leat_zc_recv(h.fd_b, &piece, 1, n, 0) != 1 || piece.len != n))
+        die("zc_recv");
+    if (lend)
+        leat_zc_return(&piece, 1);
+}
+
+/* Only from the queue on: who seals and brings the records is somebody else. */
+static double receiving(const char *suite, uint32_t n, double seconds, bool lend)
+{
+    struct tls_enable en = enable_of(suite);
+    struct tls_session *s;
+    int err = 0;
+    struct socket *so = fd_socket(h.e->so, h.fd_b, &err);
+    double spent = 0, end = now_ns() + seconds * NS;
+    uint64_t records = 0;
+    if (leat_setsockopt(h.fd_b, IPPROTO_TCP, TCP_RXTLS_ENABLE, &en, sizeof(en)) < 0 ||
+        tls_open_session(h.e->tls, &en, false, &s) < 0)
+        die("TCP_RXTLS_ENABLE");
+    h.tp->rcv.hiwat = 4 << 20;
+    measure_clock();
+    for (; now_ns() < end; records += BATCH) {
+        for (unsigned i = 0; i < BATCH; i++)
+            seal(s, n);
+        double from = cpu_ns();
+        tls_rx_input(so->tls_rx);
+        for (unsigned i = 0; i < BATCH; i++)
+            take(n, lend);
+        spent += cpu_ns() - from - clock_cost;
+    }
+    return (double)records * n / spent;
+}
+
 /* ---- the engine's time ---- */
 
 static double inline_cost(uint32_t n, double seconds)
@@ -260,10 +380,7 @@ static double worker_cost(uint32_t n, unsigned batch, unsigned pause_us, double 
 {
     double end = now_ns() + seconds * NS, spent = 0;
     uint64_t records = 0;
-    double from = cpu_ns();
-    for (unsigned i = 0; i < 1000; i++)
-        cpu_ns();
-    clock_cost = (cpu_ns() - from) / 1001;
+    measure_clock();
     for (unsigned i = 0; i < 50; i++)
         worker_round(n, batch);
     while (now_ns() < end) {
@@ -278,7 +395,8 @@ static double worker_cost(uint32_t n, unsigned batch, unsigned pause_us, double 
 int main(int argc, char **argv)
 {
     if (argc != 6) {
-        fprintf(stderr, "usage: bench_tls raw|path|inline|busy|asleep BACKEND SUITE BYTES SECONDS\n");
+        fprintf(stderr, "usage: bench_tls raw|calls|rawopen|path|open|lend|inline|busy|asleep BACKEND SUITE "
+                        "BYTES SECONDS\n");
         return 2;
     }
     const char *what = argv[1], *backend = argv[2], *suite = argv[3];
@@ -286,8 +404,8 @@ int main(int argc, char **argv)
     double seconds = atof(argv[5]);
     cpu_set_t all;
     sched_getaffinity(0, sizeof(all), &all);
-    if (strcmp(what, "raw") == 0) {
-        printf("%.3f GB/s\n", raw(backend, suite, n, seconds));
+    if (strcmp(what, "raw") == 0 || strcmp(what, "calls") == 0 || strcmp(what, "rawopen") == 0) {
+        printf("%.3f GB/s\n", raw(backend, suite, n, seconds, what));
         return 0;
     }
     bool workers = strcmp(what, "busy") == 0 || strcmp(what, "asleep") == 0;
@@ -296,6 +414,8 @@ int main(int argc, char **argv)
         to_cpu(0);
         printf("%.1f ns\n",
                what[0] == 'b' ? worker_cost(n, BATCH / 2, 0, seconds) : worker_cost(n, 1, 200, seconds));
+    } else if (strcmp(what, "open") == 0 || strcmp(what, "lend") == 0) {
+        printf("%.3f GB/s\n", receiving(suite, n, seconds, what[0] == 'l'));
     } else if (what[0] == 'i') {
         printf("%.1f ns\n", inline_cost(n, seconds));
     } else {

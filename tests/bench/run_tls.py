@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The benchmarks of TLS, for tests/bench/run: the record path against the cipher alone, workers against the engine itself, and https against
 nginx. Times are CPU time wherever they can be, so that others on the machine count little."""
+import contextlib
+import hashlib
 import os
 import re
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 SUITES = [("aes-128-gcm", "aes-128-gcm"), ("aes-256-gcm", "aes-256-gcm"), ("chacha20-poly1305", "chacha20-poly1305")]
@@ -28,14 +31,24 @@ def path(build, kind, size, seconds):
     """kind: the backend. Cipher and path by turns; the median of each. openssl speed -aead: whole messages, as records are."""
     bench = build + "/tests/bench/bench_tls"
     for suite, evp in SUITES:
-        raw, whole = [], []
+        got = {}
         for _ in range(ROUNDS):
-            raw.append(openssl_speed(evp, size) if kind == "openssl" else value([bench, "raw", kind, suite, str(size), "0.5"]))
-            whole.append(value([bench, "path", kind, suite, str(size), "0.5"]))
-        r, w = statistics.median(raw), statistics.median(whole)
-        yield suite + " cipher", r, "GB/s"
-        yield suite + " records", w, "GB/s"
-        yield suite + " share", w / r, "of the cipher"
+            for how in ("raw", "calls", "path", "rawopen", "open", "lend"):
+                if how == "calls" and kind != "openssl":
+                    continue
+                v = openssl_speed(evp, size) if how == "raw" and kind == "openssl" else value([bench, how, kind, suite, str(size), "0.5"])
+                got.setdefault(how, []).append(v)
+        m = {how: statistics.median(v) for how, v in got.items()}
+        yield suite + " cipher", m["raw"], "GB/s"
+        yield suite + " records", m["path"], "GB/s"
+        yield suite + " share", m["path"] / m["raw"], "of the cipher"
+        if "calls" in m:  # EVP by records, without a stack
+            yield suite + " calls", m["calls"], "GB/s"
+            yield suite + " share", m["path"] / m["calls"], "of the calls"
+        yield suite + " opening", m["rawopen"], "GB/s"
+        yield suite + " opened", m["lend"], "GB/s"
+        yield suite + " share", m["lend"] / m["rawopen"], "of the cipher"
+        yield suite + " opened, read", m["open"], "GB/s"
 
 
 def workers(build, kind, size, seconds):
@@ -49,111 +62,218 @@ def workers(build, kind, size, seconds):
 # ---- https ----
 
 
-def cpu_seconds(pid):
-    """Of all threads, by the scheduler's clock: ticks see nothing of who sleeps and wakes between them."""
-    total = 0
-    for task in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
-            total += int(f.read().split()[0])
-    return total / 1e9
+class Cpu:
+    """What a server has used of its CPU, by the scheduler's clock (ticks see nothing of who sleeps and wakes between them): all threads, and
+    the kernel's thread that does the network's work of that CPU when the server is not at hand for it."""
+
+    def __init__(self, pid, core):
+        self.pid = pid
+        self.others = [int(p) for p in os.listdir("/proc") if p.isdigit() and self.name(p) == "ksoftirqd/%d" % core]
+
+    @staticmethod
+    def name(pid):
+        try:
+            with open("/proc/%s/comm" % pid) as f:
+                return f.read().strip()
+        except OSError:
+            return ""
+
+    def seconds(self):
+        total = 0
+        for pid in [self.pid] + self.others:
+            for task in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/schedstat" % (pid, task)) as f:
+                    total += int(f.read().split()[0])
+        return total / 1e9
 
 
 def content(tmp):
+    """The SHA-256 of each file."""
+    sums = {}
     os.mkdir(tmp + "/www")
-    with open(tmp + "/www/big", "wb") as f:
-        f.write(os.urandom(1 << 20))
-    with open(tmp + "/www/small", "wb") as f:
-        f.write(os.urandom(512))
+    for name, size in (("big", 1 << 20), ("small", 512)):
+        data = os.urandom(size)
+        sums[name] = hashlib.sha256(data).hexdigest()
+        with open(tmp + "/www/" + name, "wb") as f:
+            f.write(data)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bench",
                     "-keyout", tmp + "/key.pem", "-out", tmp + "/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+    return sums
 
 
-def measure(client, pid, env):
-    """Bytes and replies for each second of the server's CPU, and of the clock."""
-    p = subprocess.Popen(client, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
-    lines = iter(p.stdout.readline, "")
-    for line in lines:
-        if line.startswith("begin"):
-            break
-    before = cpu_seconds(pid)
-    last = next(lines, "")
-    used = cpu_seconds(pid) - before
-    p.wait(30)
-    found = re.match(r"(\d+) replies (\d+) bytes ([\d.]+) s", last)
-    if not found:
-        raise SystemExit("tests/bench/run: the https client measured nothing")
-    replies, size, seconds = int(found[1]), int(found[2]), float(found[3])
-    return {"replies": replies / used, "bytes": size / used, "rate": size / seconds, "busy": used / seconds}
+class Client:
+    """The load: begins when told to, for its end of the wire may have to be there before the server's."""
+
+    def __init__(self, command, env=None):
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+    def measure(self, pid, core):
+        """Bytes and replies for each second of the server's CPU, and of the clock."""
+        cpu = Cpu(pid, core)
+        patience = threading.Timer(60, self.p.kill)
+        patience.start()
+        self.p.stdin.write("go\n")
+        self.p.stdin.flush()
+        lines = iter(self.p.stdout.readline, "")
+        for line in lines:
+            if line.startswith("begin"):
+                break
+        before = cpu.seconds()
+        last = next(lines, "")
+        used = cpu.seconds() - before
+        patience.cancel()
+        found = re.match(r"(\d+) replies (\d+) bytes ([\d.]+) s", last)
+        if not found:
+            raise SystemExit("tests/bench/run: the https client measured nothing\n" + self.p.stderr.read())
+        replies, size, seconds = int(found[1]), int(found[2]), float(found[3])
+        return {"replies": replies / used, "bytes": size / used, "rate": size / seconds, "busy": used / seconds}
+
+    def end(self):
+        self.p.kill()
+        self.p.communicate()
 
 
 def stop(p):
     p.terminate()
-    p.wait(20)
-
-
-def leat(build, tmp, backend, what, conns, seconds, cores):
-    env = dict(os.environ, RUNTIME_DIRECTORY=tmp, XDG_RUNTIME_DIR=tmp)
-    for name in ("memif", "server.sock", "client.sock"):
-        if os.path.exists(tmp + "/" + name):
-            os.unlink(tmp + "/" + name)
-
-    def end(name, program, core, role):
-        conf = "%s/%s.conf" % (tmp, name)
-        with open(conf, "w") as f:
-            f.write("[leat]\nmemory = 768\ncontrol = %s/%s.sock\n[port memif0]\naddr = 10.9.0.%d/24\n[sysctl]\n"
-                    "net.inet.ip.dad_count = 0\nleat.engine.idle_us = %d\nleat.engine.idle_turns = 2\nkern.ipc.tls.threads = 0\nkern.ipc.tls.backends = %s\n"
-                    % (tmp, name, 1 if role == "server" else 2, 50 if role == "server" else 0, backend))  # the client polls: its CPU time does not count
-        return ["taskset", "-c", str(core), build + program, "--conf", conf, "--", "-l", str(core),
-                "--vdev=net_memif0,role=%s,socket=%s/memif,socket-abstract=no" % (role, tmp), "--"]
-
-    server = subprocess.Popen(end("server", "/examples/httpd/httpd", cores[0], "server") +
-                              ["--root", tmp + "/www", "--tls", tmp + "/cert.pem", tmp + "/key.pem", "--max-requests", "100000000"],
-                              env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not os.path.exists(tmp + "/server.sock") and server.poll() is None:
-            time.sleep(0.1)
+        p.wait(10)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        p.wait()
+
+
+class Bench:
+    """What the servers of one run have in common."""
+
+    def __init__(self, build, tmp, what, conns, seconds):
+        self.build, self.tmp, self.what, self.conns, self.seconds = build, tmp, what, conns, seconds
+        self.sums = content(tmp)
+        cores = sorted(os.sched_getaffinity(0))
+        self.server_core, self.client_core = cores[0], cores[-1]
+
+    def fetch(self, address, port):
+        """The client's own arguments."""
+        return [address, port, "/" + self.what, self.sums[self.what], str(self.conns), str(self.seconds)]
+
+
+def leat_end(b, name, program, core, role, sysctls):
+    conf = "%s/%s.conf" % (b.tmp, name)
+    with open(conf, "w") as f:
+        f.write("[leat]\nmemory = 768\ncontrol = %s/%s.sock\n[port memif0]\naddr = 10.9.0.%d/24\n[sysctl]\n"
+                "net.inet.ip.dad_count = 0\n%s\n" % (b.tmp, name, 1 if name == "server" else 2, "\n".join(sysctls)))
+    return ["taskset", "-c", str(core), b.build + program, "--conf", conf, "--", "-l", str(core), "--no-huge", "--single-file-segments",
+            "--vdev=net_memif0,%s,socket=%s/memif,socket-abstract=no,rsize=13" % (role, b.tmp), "--"]
+
+
+def leat(b, backend):
+    """The server has memif's end without copies: the other end takes frames from where they lie, as a NIC does, or a veth. (DPDK 22.11's
+    loses count of a packet in several buffers when its ring is full: the ring is larger than what the client's windows let come.)"""
+    env = dict(os.environ, RUNTIME_DIRECTORY=b.tmp, XDG_RUNTIME_DIR=b.tmp)
+    for name in ("memif", "server.sock", "client.sock"):
+        if os.path.exists(b.tmp + "/" + name):
+            os.unlink(b.tmp + "/" + name)
+    client = Client(leat_end(b, "client", "/tests/bench/https", b.client_core, "role=server", ["net.inet.tcp.recvbuf_max = 131072"]) + b.fetch("10.9.0.1", "443"), env)
+    server = None
+    try:
+        wait_for(b.tmp + "/memif", client.p)
+        server = subprocess.Popen(
+            leat_end(b, "server", "/examples/httpd/httpd", b.server_core, "role=client,zero-copy=yes",
+                     ["leat.engine.idle_us = 50", "leat.engine.idle_turns = 20", "kern.ipc.tls.threads = 0", "kern.ipc.tls.backends = " + backend]) +
+            ["--root", b.tmp + "/www", "--tls", b.tmp + "/cert.pem", b.tmp + "/key.pem", "--max-requests", "100000000"],
+            env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(b.tmp + "/server.sock", server)
         time.sleep(1)
-        return measure(end("client", "/tests/bench/https", cores[-1], "client") + ["10.9.0.1", "443", "/" + what, str(conns), str(seconds)],
-                       server.pid, env)
+        return client.measure(server.pid, b.server_core)
     finally:
-        stop(server)
+        client.end()
+        if server:
+            stop(server)
 
 
-def nginx(build, tmp, what, conns, seconds, cores):
-    conf = tmp + "/nginx.conf"
+def wait_for(path, process):
+    while not os.path.exists(path):
+        if process.poll() is not None:
+            raise SystemExit("tests/bench/run: a process of the benchmark has ended before it began")
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def veth(b, offloads):
+    """Two network namespaces and a wire between them; what is received is the work of the CPU of the end that receives (RPS), as a NIC's
+    interrupts would have it. Yields what runs a command on the server's side, and on the client's."""
+    near, far = ["leat-bench-%s-%d" % (n, os.getpid()) for n in ("server", "client")]
+
+    def run(*command):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        for ns in (near, far):
+            run("ip", "netns", "add", ns)
+        run("ip", "link", "add", "bench0", "netns", near, "type", "veth", "peer", "name", "bench0", "netns", far)
+        for ns, host, core in ((near, 1, b.server_core), (far, 2, b.client_core)):
+            inside = ["ip", "netns", "exec", ns]
+            run(*inside, "ip", "addr", "add", "10.9.1.%d/24" % host, "dev", "bench0")
+            if not offloads:
+                run(*inside, "ethtool", "-K", "bench0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+            run(*inside, "sh", "-c", "echo %x > /sys/class/net/bench0/queues/rx-0/rps_cpus" % (1 << core))
+            run(*inside, "ip", "link", "set", "bench0", "up")
+        time.sleep(0.5)
+        yield ["ip", "netns", "exec", near], ["ip", "netns", "exec", far]
+    finally:
+        for ns in (near, far):
+            subprocess.run(["ip", "netns", "del", ns], stderr=subprocess.DEVNULL)
+
+
+def nginx_on(b, at_server, at_client, address):
+    conf = b.tmp + "/nginx.conf"
     with open(conf, "w") as f:
         f.write("""daemon off; master_process off; worker_processes 1; pid %s/nginx.pid; error_log %s/error.log;
 events { worker_connections 1024; }
 http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; open_file_cache max=10;
-server { listen 127.0.0.1:8443 ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem; ssl_protocols TLSv1.3; root %s/www; } }
-""" % ((tmp,) * 5))
-    server = subprocess.Popen(["taskset", "-c", str(cores[0]), "nginx", "-c", conf, "-p", tmp], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+server { listen %s:8443 ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem; ssl_protocols TLSv1.3; root %s/www; } }
+""" % (b.tmp, b.tmp, address, b.tmp, b.tmp, b.tmp))
+    server = subprocess.Popen(at_server + ["taskset", "-c", str(b.server_core), "nginx", "-c", conf, "-p", b.tmp],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = Client(at_client + ["taskset", "-c", str(b.client_core), b.build + "/tests/bench/https_kernel"] + b.fetch(address, "8443"))
     try:
         time.sleep(1)
-        return measure(["taskset", "-c", str(cores[-1]), build + "/tests/bench/https_kernel", "127.0.0.1", "8443", "/" + what, str(conns), str(seconds)],
-                       server.pid, None)
+        return client.measure(server.pid, b.server_core)
     finally:
+        client.end()
         stop(server)
 
 
+def nginx(b, offloads=False):
+    with veth(b, offloads) as (at_server, at_client):
+        return nginx_on(b, at_server, at_client, "10.9.1.1")
+
+
+SERVERS = {
+    "nginx": nginx,
+    "httpd openssl": lambda b: leat(b, "openssl"),
+    "httpd ipsec_mb": lambda b: leat(b, "ipsec_mb"),
+    "nginx offloads": lambda b: nginx(b, offloads=True),  # the wire carries 64 KiB at a time and no checksums
+    "nginx loopback": lambda b: nginx_on(b, [], [], "127.0.0.1"),
+}
+
+
 def https(build, kind, conns, seconds):
-    """kind: big (1 MiB, sendfile) or small (512 bytes). nginx and httpd by turns; medians."""
-    cores = sorted(os.sched_getaffinity(0))
+    """kind: big (1 MiB, sendfile) or small (512 bytes), "-more" with other wires for nginx. The servers by turns; medians."""
+    what, _, more = kind.partition("-")
+    names = list(SERVERS) if more else ["nginx", "httpd openssl", "httpd ipsec_mb"]
     got = {}
     with tempfile.TemporaryDirectory() as tmp:
-        content(tmp)
+        b = Bench(build, tmp, what, conns, seconds)
         for _ in range(3):
-            for name in ("nginx", "openssl", "ipsec_mb"):
-                m = (nginx(build, tmp, kind, conns, seconds, cores) if name == "nginx"
-                     else leat(build, tmp, name, kind, conns, seconds, cores))
-                got.setdefault(name, []).append(m)
-    unit, scale, field = ("MB/CPU-s", 1e6, "bytes") if kind == "big" else ("replies/CPU-s", 1, "replies")
+            for name in names:
+                got.setdefault(name, []).append(SERVERS[name](b))
+    unit, scale, field = ("MB/CPU-s", 1e6, "bytes") if what == "big" else ("replies/CPU-s", 1, "replies")
     median = {n: statistics.median(m[field] for m in got[n]) for n in got}
     for n in got:
         yield n, median[n] / scale, unit
         yield n + " busy", statistics.median(m["busy"] for m in got[n]), "of a CPU"
-    for n in ("openssl", "ipsec_mb"):
-        yield n + " to nginx", median[n] / median["nginx"], "times"
+    for n in got:
+        if n.startswith("httpd"):
+            yield n + " to nginx", median[n] / median["nginx"], "times"
 
 
 # ---- the plot ----

@@ -97,7 +97,7 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
     tp->flags |= TF_RECOVERY;
     c->tlp.out = false; /* its loss would be another event of the same window */
     c->force = true;
-    stack_cut(tp, una, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, una, stack_window_used(tp));
     prr_begin(&stack_shared(tp)->prr, flight - c->map.sacked + delivered);
     if (c->pace)
         policer_begin(&c->policer, tp->e->now, c->map.lost);
@@ -164,7 +164,7 @@ static void probe_repaired(struct tcb *tp, const struct tcp_ack *a)
     if (tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY))
         return;
     rack_stats(tp)->tlp_recoveries++;
-    stack_cut(tp, a->ack, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, a->ack, stack_window_used(tp));
     tp->cwnd = RTE_MIN(tp->cwnd, tp->ssthresh);
     undo_forget(&stack_shared(tp)->undo);
     stack_congestion(tp, CC_RECOVERED, tp->snd_max - a->ack);

@@ -30,6 +30,13 @@ static void file(const char *name, const char *bytes, size_t len, mode_t mode)
     close(fd);
 }
 
+static void remove_file(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void folder(const char *name)
 {
     char path[512];
@@ -217,6 +224,37 @@ static void files_are_served_whole(void **state)
     assert_int_equal(status(), 200);
     contains("Content-Length: 300000\r\n");
     assert_string_equal(body(), "");
+}
+
+/* --trust: for so long a file is what it was when it was opened, then what stands at its path; a folder always is what it is. */
+static void files_are_believed_for_a_while(void **state)
+{
+    sim_enter(p->b);
+    server_close(&server);
+    opt.trust_ms = 2000;
+    server = (struct server){0};
+    assert_int_equal(server_open(&server, &opt), 0);
+    file("changing.txt", "before\n", 7, 0644);
+    file("going.bin", big, BIG, 0644);
+    assert_int_equal(get("/changing.txt", ""), 200);
+    assert_int_equal(get("/going.bin", ""), 200);
+    file("changing.txt", "afterwards\n", 11, 0644);
+    remove_file("going.bin");
+    assert_int_equal(get("/changing.txt", ""), 200);
+    assert_string_equal(body(), "before\n");
+    contains("Content-Length: 7\r\n");
+    assert_int_equal(get("/changing.txt", "Range: bytes=2-4\r\n"), 206);
+    assert_string_equal(body(), "for");
+    assert_int_equal(get("/going.bin", ""), 200);
+    assert_memory_equal(body(), big, BIG);
+    run(2100);
+    assert_int_equal(get("/changing.txt", ""), 200);
+    assert_string_equal(body(), "afterwards\n");
+    ask("HEAD /changing.txt HTTP/1.1\r\nHost: x\r\n\r\n");
+    contains("Content-Length: 11\r\n");
+    assert_string_equal(body(), "");
+    assert_int_equal(get("/going.bin", ""), 404);
+    remove_file("changing.txt");
 }
 
 static void folders_have_an_index_or_a_listing(void **state)
@@ -600,6 +638,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(files_are_served_whole),
+        T(files_are_believed_for_a_while),
         T(folders_have_an_index_or_a_listing),
         T(redirects_stay_on_this_server),
         T(no_way_out_of_the_root),
