@@ -227,3 +227,15 @@ void scoreboard_recovery_begins(struct tcb *tp, tcp_seq una)
     r->rescued = false;
     scoreboard_evaluate(tp, una);
 }
+
+uint32_t scoreboard_holes(const struct tcb *tp, tcp_seq edge)
+{
+    const struct recovery *r = tp->recovery;
+    tcp_seq from = tp->snd_una;
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i < r->n && seq_lt(r->ranges[i].start, edge); i++) {
+        bytes += r->ranges[i].start - from;
+        from = r->ranges[i].end;
+    }
+    return bytes + (seq_lt(from, edge) ? edge - from : 0);
+}

@@ -42,6 +42,8 @@ void scoreboard_sent_again(struct tcb *tp, tcp_seq seq, uint32_t len);
 void scoreboard_recovery_begins(struct tcb *tp, tcp_seq una);
 /* Forgets everything and gives the memory back. */
 void scoreboard_free(struct tcb *tp);
+/* Bytes below edge that the peer does not have. */
+uint32_t scoreboard_holes(const struct tcb *tp, tcp_seq edge);
 static inline tcp_seq scoreboard_highest(const struct recovery *r)
 {
     return r->ranges[r->n - 1].end;

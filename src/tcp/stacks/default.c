@@ -342,6 +342,16 @@ static uint32_t default_pipe(const struct tcb *tp)
     return tp->recovery ? tp->recovery->pipe : tcb_flight(tp);
 }
 
+static void default_marks(const struct tcb *tp, struct tcp_marks *m)
+{
+    const struct recovery *r = tp->recovery;
+    if (!r || r->n == 0)
+        return;
+    m->sacked = r->sacked;
+    m->lost = scoreboard_holes(tp, r->lost_edge);
+    m->again = tp->flags & TF_RECOVERY ? scoreboard_holes(tp, r->high_rxt) : 0;
+}
+
 const struct tcp_stack tcp_stack_default = {
     .name = "default",
     .init = default_init,
@@ -355,4 +365,5 @@ const struct tcp_stack tcp_stack_default = {
     .timer = default_timer,
     .mtu_changed = default_mtu_changed,
     .pipe = default_pipe,
+    .marks = default_marks,
 };

@@ -486,6 +486,16 @@ static uint32_t rack_pipe(const struct tcb *tp)
     return m->first ? sendmap_flight(m) : tcb_flight(tp);
 }
 
+static void rack_marks(const struct tcb *tp, struct tcp_marks *m)
+{
+    const struct rack_conn *c = rack_conn(tp);
+    m->sacked = c->map.sacked;
+    m->again = sendmap_again(&c->map);
+    m->lost = c->map.lost + m->again;
+    m->probes = c->probes;
+    m->probe_bytes = c->probe_bytes;
+}
+
 const struct tcp_stack tcp_stack_rack = {
     .name = "rack",
     .init = rack_attach,
@@ -501,4 +511,5 @@ const struct tcp_stack tcp_stack_rack = {
     .setopt = rack_setopt,
     .getopt = rack_getopt,
     .pipe = rack_pipe,
+    .marks = rack_marks,
 };

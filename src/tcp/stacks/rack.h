@@ -51,6 +51,8 @@ struct rack_conn {
     struct rack_options options;
     uint64_t tlp_min_ns, ack_delay_ns;
     uint32_t sad_thresh;
+    uint32_t probes;      /* sent, */
+    uint64_t probe_bytes; /* and what they carried */
     uint8_t tlp_thresh;
     struct policer policer;          /* when paced */
     bool pace;                       /* at cwnd / SRTT, or at one of */

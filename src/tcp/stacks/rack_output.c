@@ -195,10 +195,13 @@ static bool probe_again(struct tcb *tp)
 bool rack_send_probe(struct tcb *tp)
 {
     bool sent = probe_new(tp) || probe_again(tp);
-    if (sent)
-        TCP_LOG_EVENT(tp, BBR_LOG_TO_PROCESS, .flex1 = rack_conn(tp)->tlp.start,
-                      .flex2 = rack_conn(tp)->tlp.is_retrans);
-    return sent;
+    if (!sent)
+        return false;
+    struct rack_conn *c = rack_conn(tp);
+    c->probes++;
+    c->probe_bytes += c->tlp.end_seq - c->tlp.start;
+    TCP_LOG_EVENT(tp, BBR_LOG_TO_PROCESS, .flex1 = c->tlp.start, .flex2 = c->tlp.is_retrans);
+    return true;
 }
 
 /* ---- it left ---- */
