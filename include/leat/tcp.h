@@ -47,11 +47,18 @@ struct tcp_function_set {
  * Options of the rack stack, FreeBSD's names and numbers: an int. EINVAL: the value, the length; ENOPROTOOPT: the connection has another
  * stack, or the option is one of those that docs/rack.md lists as missing.
  */
+#define TCP_RACK_PACE_MAX_SEG                                                                                \
+    1054 /* segments that may leave together when paced, 1 to 63; 0: as many as the rate has in 1 ms */
+#define TCP_RACK_PACE_ALWAYS  1055 /* pace: at cwnd / SRTT, or at the rates below */
 #define TCP_RACK_REORD_THRESH 1061 /* reordering window: min_RTT >> this, 1 to 30 */
 #define TCP_RACK_REORD_FADE   1062 /* us after which reordering is forgotten; 0: never */
 #define TCP_RACK_TLP_THRESH   1063 /* a probe leaves after SRTT + SRTT / this, 1 to 255 */
 #define TCP_RACK_DO_DETECTION 1097 /* 0: SACK blocks of a hostile peer are heard all the same */
-#define TCP_RACK_DSACK_OPT    1141 /* bit 1: window before reordering was seen; bit 2: DSACK widens it */
+#define TCP_RACK_PACE_RATE_CA 1118 /* bytes/s instead of cwnd / SRTT when paced: in congestion avoidance, */
+#define TCP_RACK_PACE_RATE_SS 1119 /* in slow start, */
+#define TCP_RACK_PACE_RATE_REC                                                                               \
+    1120 /* in recovery; the first of the three that is set sets the others; 0: cwnd / SRTT */
+#define TCP_RACK_DSACK_OPT 1141 /* bit 1: window before reordering was seen; bit 2: DSACK widens it */
 
 #define LEAT_TCPI_OPT_TIMESTAMPS 0x01
 #define LEAT_TCPI_OPT_SACK       0x02

@@ -39,6 +39,7 @@ static unsigned due(struct engine *e)
         work++;
     }
     e->stats.due_runs += work;
+    e->n_due_last = work;
     return work;
 }
 
@@ -51,7 +52,10 @@ static unsigned wheel(struct engine *e)
 
 unsigned engine_turn(struct engine *e)
 {
-    e->now = e->env.clock(e->env.arg);
+    uint64_t now = e->env.clock(e->env.arg);
+    if (e->worked)
+        e->stats.busy_ns += now - e->now;
+    e->now = now;
     unsigned work = stations_run(e, PHASE_COMPLETIONS);
     work += stations_run(e, PHASE_RECEIVE);
     work += wheel(e);
@@ -60,7 +64,8 @@ unsigned engine_turn(struct engine *e)
     work += stations_run(e, PHASE_TRANSMIT);
     work += stations_run(e, PHASE_CONTROL);
     e->stats.turns++;
-    if (work == 0)
+    e->worked = work > 0;
+    if (!e->worked)
         e->stats.idle_turns++;
     return work;
 }
@@ -113,6 +118,8 @@ static const struct sysctl_oid engine_oids[] = {
     SYSCTL_OID_COUNTER("leat.engine.turns", struct engine, stats.turns, "turns", "turns taken"),
     SYSCTL_OID_COUNTER("leat.engine.turns_idle", struct engine, stats.idle_turns, "turns",
                        "turns with nothing to do"),
+    SYSCTL_OID_COUNTER("leat.engine.busy", struct engine, stats.busy_ns, "ns",
+                       "time of turns with something to do: the load of an engine that polls"),
     SYSCTL_OID_COUNTER("leat.engine.sleeps", struct engine, stats.idle_sleeps, "sleeps",
                        "times the engine slept"),
     SYSCTL_OID_COUNTER("leat.engine.timers", struct engine, stats.timers, "timers", "timers fired"),

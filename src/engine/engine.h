@@ -65,13 +65,14 @@ struct engine_params {     /* sysctl leat.engine.* */
     uint32_t sleep_min_us; /* sysctl net.inet.tcp.hpts.minsleep */
 };
 struct engine_stats {
-    uint64_t turns, idle_turns, idle_sleeps, timers, due_runs, control_requests, pkt_alloc_failed;
+    uint64_t turns, idle_turns, busy_ns, idle_sleeps, timers, due_runs, control_requests, pkt_alloc_failed;
 };
 
 struct engine {
     uint64_t now; /* ns, read once per turn */
     struct due_list due;
-    uint32_t n_due; /* in the list */
+    uint32_t n_due;      /* in the list */
+    uint32_t n_due_last; /* that ran in the turn before */
     struct rte_mempool
         *pkt_pool; /* packets received and sent; passed in at creation; private area of struct pkt_info */
     struct link_layer *link;
@@ -83,6 +84,7 @@ struct engine {
     uint32_t count;     /* engines in the process */
     uint64_t oversleep; /* ns: how much later than asked for the engine lately woke from a sleep */
     bool stopping;
+    bool worked;         /* the last turn had something to do */
     bool in_application; /* the application phase is running: an inner turn (a blocking call) leaves it out */
     struct rng rng;
     struct siphash_key secret; /* from entropy, for what attackers must not guess */

@@ -4,18 +4,90 @@
 
 #define COUNTER_MASK 0xffffffu /* 24 bits */
 #define LAST_SHIFT   12        /* of TE_LAST_FIELD */
+#define LOST_ENOUGH  2         /* one loss may have another reason */
 
-void accecn_start(struct tcb *tp)
+void accecn_start(struct tcb *tp, bool synack_lost)
 {
     tp->ecn_rcv = tp->ecn_told = (struct ecn_bytes){0};
     tp->ce_rcv = tp->ce_told = 0;
+    tp->ecn_test = (struct accecn_test){.data_lost = synack_lost};
 }
 
 void accecn_due(struct tcb *tp)
 {
-    if (tp->e->tcp->ecn.params.option)
+    if (tp->e->tcp->ecn.params.option && !(tp->ecn & TE_OPTION_SILENT))
         tp->flags |= TF_ECN_OPTION;
 }
+
+/* ---- do they get through? ---- */
+
+static void fall_silent(struct tcb *tp)
+{
+    if (tp->e->tcp->ecn.params.option == ACCECN_OPTION_ALWAYS)
+        return;
+    tp->ecn |= TE_OPTION_SILENT;
+    tp->flags &= ~TF_ECN_OPTION;
+    tp->e->tcp->ecn.stats.ace_option_silent++;
+}
+
+static bool undecided(const struct tcb *tp)
+{
+    return !(tp->ecn & (TE_OPTION_PASSES | TE_OPTION_SILENT));
+}
+
+void accecn_sent(struct tcb *tp, tcp_seq seq, uint32_t len)
+{
+    struct accecn_test *t = &tp->ecn_test;
+    if (len == 0 || !t->written || !undecided(tp))
+        return;
+    t->first_data = false;
+    if (!t->watching && seq_geq(seq, tp->snd_max)) {
+        t->watching = true;
+        t->end = seq + len;
+    }
+}
+
+void accecn_ack_sent(struct tcb *tp)
+{
+    struct accecn_test *t = &tp->ecn_test;
+    t->said = t->written && undecided(tp);
+    if (t->first_data)
+        accecn_due(tp);
+}
+
+void accecn_resent(struct tcb *tp, tcp_seq seq, uint32_t len)
+{
+    struct accecn_test *t = &tp->ecn_test;
+    if (!t->watching || seq_geq(seq, t->end) || seq_lt(seq + len, t->end))
+        return;
+    t->watching = false;
+    if (++t->data_lost >= LOST_ENOUGH && undecided(tp))
+        fall_silent(tp);
+}
+
+/* Data that is all old: the ACK of it was lost, or came late. */
+static bool repeated(const struct tcp_segment *s)
+{
+    return s->len == 0 && rte_pktmbuf_pkt_len(s->m) > (s->th->data_off >> 4) * 4u;
+}
+
+void accecn_watch(struct tcb *tp, const struct tcp_segment *s)
+{
+    struct accecn_test *t = &tp->ecn_test;
+    if (t->watching && seq_geq(s->ack, t->end)) {
+        t->watching = t->said = false;
+        tp->ecn |= TE_OPTION_PASSES;
+    }
+    bool again = repeated(s);
+    if (!t->said || (!again && s->len == 0))
+        return;
+    t->said = false;
+    t->acks_lost = again ? t->acks_lost + 1 : 0;
+    if (t->acks_lost >= LOST_ENOUGH)
+        fall_silent(tp);
+}
+
+/* ---- what it says ---- */
 
 /* §3.2.3.3: when another counter moves than before, the peer hears of it at once. */
 static void note_field(struct tcb *tp, enum ecn_field field)

@@ -23,8 +23,10 @@ static const struct sysctl_oid oids[] = {
         "2 with AccECN too (RFC 9768)"),
     SYSCTL_OID_UINT("net.inet.tcp.ecn.maxretries", struct tcp_ecn, params.maxretries, SYSCTL_RW, 1, 0, 255,
                     "segments", "SYNs and SYN-ACKs that are repeated with ECN before it is given up"),
-    SYSCTL_OID_UINT("net.inet.tcp.ecn.option", struct tcp_ecn, params.option, SYSCTL_RW, 1, 0, 1, "",
-                    "AccECN option: 0 not sent, 1 sent with the first segments and whenever a counter moved"),
+    SYSCTL_OID_UINT(
+        "net.inet.tcp.ecn.option", struct tcp_ecn, params.option, SYSCTL_RW, 1, 0, 2, "",
+        "AccECN option: 0 not sent, 1 sent with the first segments and whenever a counter moved, as "
+        "long as such segments arrive, 2 also when they seem to be dropped"),
     S(ecn_rcvce, "segments", "Segments received with Congestion Experienced"),
     S(ecn_rcvect0, "segments", "Segments received with ECT(0)"),
     S(ecn_rcvect1, "segments", "Segments received with ECT(1)"),
@@ -39,6 +41,8 @@ static const struct sysctl_oid oids[] = {
     S(ace_zeroed, "connections", "AccECN connections on which somebody clears the ACE field"),
     S(ace_options, "segments", "AccECN options received and heeded"),
     S(ace_option_zeroed, "connections", "AccECN connections on which somebody clears the option's counters"),
+    S(ace_option_silent, "connections",
+      "AccECN connections whose options seem to be dropped: no more are sent"),
     S(ace_marks, "segments", "Segments that AccECN peers reported as marked"),
 };
 
@@ -104,7 +108,7 @@ void ecn_accepted(struct tcb *tp, enum ecn_answer answer)
     enum ecn_field field = answer - ECN_ACCURATE;
     count_accurate(&ecn(tp)->stats, field);
     tp->ecn |= TE_ACCURATE | TE_ACE_AWAIT;
-    accecn_start(tp);
+    accecn_start(tp, tp->rexmits > 0);
     tp->ace_rcv = field == ECN_CE ? ACE_START_CE : ACE_START;
     tp->ace_snd = ACE_START;
 }
@@ -146,6 +150,8 @@ void ecn_synack_received(struct tcb *tp, uint8_t ace, enum ecn_field field)
     tp->ecn = TE_ON | TE_ACCURATE | TE_ACE_TELL;
     tp->ace_snd = syn == ECN_CE ? ACE_START_CE : ACE_START;
     tp->ace_rcv = handshake_code[field];
+    accecn_start(tp, false);
+    tp->ecn_test.first_data = true;
     accecn_due(tp);
 }
 
@@ -247,6 +253,7 @@ void ecn_input(struct tcb *tp, struct tcp_segment *s, enum ecn_field field)
     if (!(tp->ecn & TE_ON))
         return;
     if (tp->ecn & TE_ACCURATE) {
+        accecn_watch(tp, s);
         count_marks(tp, s, ace);
         if (field == ECN_CE)
             count_ce(tp);

@@ -42,17 +42,21 @@ enum tcb_ecn {
     TE_OPTION_ZEROED = 0x800, /* somebody clears its counters: they say nothing (§3.2.3.2.4) */
     TE_LAST_FIELD = 0x3000,   /* enum ecn_field of the last data that came; 0: none */
     TE_ACE_ZEROED = 0x200,    /* somebody clears the ACE field: we send no ECT (§3.2.2.4) */
+    TE_OPTION_SILENT =
+        0x4000, /* segments with our option seem to be dropped: we send it no more (§3.2.3.2.2) */
+    TE_OPTION_PASSES = 0x8000, /* data with our option was acknowledged */
 };
 
 struct ecn_params {
     uint32_t enable;     /* net.inet.tcp.ecn.enable */
-    uint32_t option;     /* net.inet.tcp.ecn.option */
+    uint32_t option;     /* net.inet.tcp.ecn.option: 1 and 2 as ECN_OPTION_… of accecn.h */
     uint32_t maxretries; /* net.inet.tcp.ecn.maxretries */
 };
 
 struct ecn_stats { /* net.inet.tcp.stats.ecn_*: FreeBSD's tcpstat names */
     uint64_t ecn_rcvce, ecn_rcvect0, ecn_rcvect1, ecn_sndect0, ecn_sndect1, ecn_shs, ecn_rcwnd;
     uint64_t ace_nect, ace_ect1, ace_ect0, ace_ce, ace_zeroed, ace_marks, ace_options, ace_option_zeroed;
+    uint64_t ace_option_silent;
 };
 
 struct tcp_ecn {

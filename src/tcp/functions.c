@@ -84,6 +84,7 @@ struct own {
     uint64_t wish; /* of the pacer */
     uint32_t flags, cwnd, ssthresh;
     tcp_seq snd_nxt;
+    uint16_t max_segs; /* of the pacer */
     uint8_t dupacks;
 };
 
@@ -94,6 +95,7 @@ static void own_take(const struct tcb *tp, struct own *o)
     o->rtt_start = tp->rtt_start;
     o->recovery = tp->recovery;
     o->wish = tp->pacer.wish;
+    o->max_segs = tp->pacer.max_segs;
     o->flags = tp->flags & OWN_FLAGS;
     o->cwnd = tp->cwnd;
     o->ssthresh = tp->ssthresh;
@@ -110,6 +112,7 @@ static void own_put(struct tcb *tp, const struct own *o)
     tp->recovery = o->recovery;
     tp->flags = (tp->flags & ~OWN_FLAGS) | o->flags;
     pacer_wish(tp, o->wish);
+    tp->pacer.max_segs = o->max_segs;
     tp->cwnd = o->cwnd;
     tp->ssthresh = o->ssthresh;
     tp->snd_nxt = o->snd_nxt;
@@ -128,6 +131,7 @@ static void own_clear(struct tcb *tp)
     tp->rtt_start = 0; /* Karn: who knows what was sent again */
     tcp_timer_stop(tp, TT_STACK);
     pacer_wish(tp, 0);
+    tp->pacer.max_segs = 0;
     if (!tcp_timer_armed(tp, TT_PERSIST))
         tp->snd_nxt = tp->snd_max;
 }

@@ -64,8 +64,17 @@ static uint32_t next_plateau(uint32_t mtu)
     return 68;
 }
 
+void tcp_path_smaller(struct tcb *tp, uint32_t mtu)
+{
+    if (mtu >= tp->path.mtu)
+        return;
+    tp->e->tcp->stats->icmp_toobig++;
+    hostcache_mtu(tp, mtu);
+    tcp_mss_update(tp);
+}
+
 /* RFC 1191 §6, RFC 8899 would probe instead. A lie can only lower it as far as minmss. */
-static void too_big(struct tcb *tp, uint32_t mtu)
+static void too_big(struct tcb *tp, tcp_seq seq, uint32_t mtu)
 {
     struct tcp_layer *t = tp->e->tcp;
     uint32_t headers = ip_addr_is_v4(&tp->faddr) ? 40 : 60, before = tp->maxseg;
@@ -79,9 +88,9 @@ static void too_big(struct tcb *tp, uint32_t mtu)
         t->stats->icmp_ignored++;
         return;
     }
-    t->stats->icmp_toobig++;
-    hostcache_mtu(tp, mtu);
-    tcp_mss_update(tp);
+    if (tcp_pmtu_hold(tp, seq, mtu))
+        return;
+    tcp_path_smaller(tp, mtu);
     if (tp->maxseg < before && TCPS_HAVEESTABLISHED(tp->state)) {
         tp->stack->mtu_changed(tp);
         tcb_mark_due(tp);
@@ -145,7 +154,7 @@ void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip
     else if (tp->auth && !tcp_auth_icmp(tp, type, code))
         return; /* counted */
     else if (error == EMSGSIZE)
-        too_big(tp, mtu);
+        too_big(tp, q.seq, mtu);
     else
         unreachable(tp, error, error == ECONNREFUSED || ttl_exceeded(dst, type));
 }

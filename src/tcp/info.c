@@ -49,6 +49,14 @@ static uint8_t options(const struct tcb *tp)
     return o;
 }
 
+static struct tcp_marks marks(const struct tcb *tp)
+{
+    struct tcp_marks m = {0};
+    if (tp->stack->marks && TCPS_HAVEESTABLISHED(tp->state))
+        tp->stack->marks(tp, &m);
+    return m;
+}
+
 void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
 {
     uint32_t mss = tp->maxseg ? tp->maxseg : 1;
@@ -70,6 +78,10 @@ void tcp_fill_info(const struct tcb *tp, struct leat_tcp_info *info)
     info->tcpi_ato = tp->e->tcp->params.delacktime_ms * 1000;
     info->tcpi_snd_mss = info->tcpi_rcv_mss = info->tcpi_advmss = tp->maxseg;
     info->tcpi_unacked = (tcb_flight(tp) + mss - 1) / mss;
+    struct tcp_marks m = marks(tp);
+    info->tcpi_sacked = (m.sacked + mss - 1) / mss;
+    info->tcpi_lost = (m.lost + mss - 1) / mss;
+    info->tcpi_retrans = (m.again + mss - 1) / mss;
     info->tcpi_last_data_sent = ms_since(tp, tp->last_snd);
     info->tcpi_last_data_recv = info->tcpi_last_ack_recv = ms_since(tp, tp->last_rcv);
     info->tcpi_pmtu = tp->path.mtu;
@@ -135,6 +147,9 @@ void tcp_fill_freebsd_info(struct tcb *tp, struct leat_freebsd_tcp_info *info)
     info->tcpi_rcv_ooopack = (uint32_t)tp->ooo_segs;
     info->tcpi_snd_zerowin = tp->snd_zerowin;
     accecn_info(tp, info);
+    struct tcp_marks m = marks(tp);
+    info->tcpi_total_tlp = m.probes;
+    info->tcpi_total_tlp_bytes = m.probe_bytes;
     info->tcpi_snd_una = tp->snd_una;
     info->tcpi_snd_max = tp->snd_max;
     info->tcpi_rcv_numsacks = tp->reass ? tp->reass->runs : 0;

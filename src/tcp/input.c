@@ -13,6 +13,7 @@
 #include "tcp/input.h"
 #include "tcp/log.h"
 #include "tcp/stats.h"
+#include "tcp/syncache.h"
 
 #define TCP_HEADER 20u
 #define BURST      32
@@ -41,6 +42,11 @@ static bool header_contiguous(struct rte_mbuf *m, uint32_t len)
     return m->data_len >= len || (m->pkt_len >= len && rte_pktmbuf_linearize(m) == 0);
 }
 
+static bool opens(const struct rte_tcp_hdr *th)
+{
+    return (th->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG;
+}
+
 /* Is m a TCP segment at all, for us? False: counted. */
 static bool packet_good(struct engine *e, struct rte_mbuf *m)
 {
@@ -53,8 +59,11 @@ static bool packet_good(struct engine *e, struct rte_mbuf *m)
     } else if (!header_contiguous(m, TCP_HEADER)) {
         st->rcvshort++;
     } else {
-        uint32_t hlen = (rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *)->data_off >> 4) * 4u;
-        if (hlen < TCP_HEADER || !header_contiguous(m, hlen))
+        const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
+        uint32_t hlen = (th->data_off >> 4) * 4u;
+        if (opens(th) && syncache_sheds(e->tcp))
+            st->sc_shed++;
+        else if (hlen < TCP_HEADER || !header_contiguous(m, hlen))
             st->rcvbadoff++;
         else if (!checksum_good(m, info))
             st->rcvbadsum++;

@@ -95,15 +95,16 @@ static void put24(struct writer *w, uint32_t v)
 }
 
 /* RFC 9768 §3.2.3; SACK blocks come first, and what is left may be too little. */
-static void accecn(struct writer *w, struct ecn_bytes b)
+static bool accecn(struct writer *w, struct ecn_bytes b)
 {
     if (w->len + TCPOLEN_ACCECN > TCP_OPTIONS_MAX)
-        return;
+        return false;
     put8(w, TCPOPT_ACCECN0);
     put8(w, TCPOLEN_ACCECN);
     put24(w, b.e0 + ACCECN_INIT_E0);
     put24(w, b.ce);
     put24(w, b.e1 + ACCECN_INIT_E1);
+    return true;
 }
 
 unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out)
@@ -201,6 +202,6 @@ unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news)
     if (with_news && (tp->reass || tp->dsack_start != tp->dsack_end) && w.len <= TCP_OPTIONS_MAX - 12)
         sack_blocks(&w, tp);
     if (with_news && (tp->flags & TF_ECN_OPTION))
-        accecn(&w, tp->ecn_rcv);
+        tp->ecn_test.written = accecn(&w, tp->ecn_rcv);
     return finish(&w);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "tcp/accecn.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
 #include "tcp/options.h"
@@ -137,6 +138,8 @@ static void count(struct tcb *tp, const struct segment *s, bool rexmit)
     } else if (rexmit) {
         if (tp->pmtu.flying)
             tcp_pmtu_resent(tp, s->seq);
+        if (tp->ecn & TE_ACCURATE)
+            accecn_resent(tp, s->seq, s->len);
         st->sndrexmitpack++;
         st->sndrexmitbyte += s->len;
         tp->rexmit_segs++;
@@ -242,6 +245,8 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
         m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
         m->tso_segsz = tp->maxseg;
     }
+    if (__builtin_expect(tp->flags & TF_ECN_OPTION, 0))
+        accecn_sent(tp, seq, s.len);
     ack_sent(tp);
     err = to_ip(tp, m, s.ecn);
     advance(tp, &s);
@@ -349,7 +354,10 @@ int tcp_output_ack(struct tcb *tp)
         tcp_timer_arm(tp, TT_DELACK, tp->e->now + tp->e->tcp->params.delacktime_ms * NS_PER_MS);
         return err;
     }
+    bool option = tp->flags & TF_ECN_OPTION;
     ack_sent(tp);
+    if (option)
+        accecn_ack_sent(tp);
     if (update)
         tcp_stats(tp->e)->sndwinup++;
     else

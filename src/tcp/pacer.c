@@ -36,13 +36,19 @@ static void update(struct tcb *tp)
         tp->flags &= ~TF_PACED;
 }
 
-void pacer_limit(struct tcb *tp, uint64_t bytes_per_s)
+/* The gap that is on is one of the new rate. */
+static void shorten(struct tcb *tp)
 {
     struct pacer *p = &tp->pacer;
-    p->limit = bytes_per_s;
-    update(tp);
-    if (p->rate && p->next > tp->e->now) /* the gap that is on is one of the new rate */
+    if (p->rate && p->next > tp->e->now)
         p->next = RTE_MIN(p->next, tp->e->now + time_of(tp, pacer_burst(tp)));
+}
+
+void pacer_limit(struct tcb *tp, uint64_t bytes_per_s)
+{
+    tp->pacer.limit = bytes_per_s;
+    update(tp);
+    shorten(tp);
     if (TCPS_HAVEESTABLISHED(tp->state))
         tcb_mark_due(tp);
 }
@@ -51,6 +57,13 @@ void pacer_wish(struct tcb *tp, uint64_t bytes_per_s)
 {
     tp->pacer.wish = bytes_per_s;
     update(tp);
+}
+
+void pacer_wish_window(struct tcb *tp, uint32_t bytes, uint64_t ns)
+{
+    uint64_t frames = bytes + (uint64_t)((bytes + tp->maxseg - 1) / tp->maxseg) * overhead(tp);
+    pacer_wish(tp, frames * NS_PER_SEC / ns + 1);
+    shorten(tp);
 }
 
 bool pacer_begin(struct tcb *tp)

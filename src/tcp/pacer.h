@@ -32,6 +32,8 @@ struct pacer {
 /* The application's limit, and the stack's wish: bytes/s, 0 = none. Set TF_PACED. */
 void pacer_limit(struct tcb *tp, uint64_t bytes_per_s);
 void pacer_wish(struct tcb *tp, uint64_t bytes_per_s);
+/* The wish is so many bytes of payload in so long a time, ns. What waits is not held longer than a burst takes at the new rate. */
+void pacer_wish_window(struct tcb *tp, uint32_t bytes, uint64_t ns);
 /* An output pass begins: may a segment leave now? */
 bool pacer_begin(struct tcb *tp);
 /* After each: may another? */

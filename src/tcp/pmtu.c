@@ -36,6 +36,13 @@ static const struct sysctl_oid oids[] = {
          "Segment size that a connection begins with when plpmtud is 2"),
     UINT("plpmtud_interval", interval_ms, 600000, 1000, 24 * 3600 * 1000, "ms",
          "Time until larger segments are tried again (RFC 4821 section 7.7)"),
+    UINT("pmtud_icmp_timeouts", icmp_timeouts, 0, 0, 5, "timeouts",
+         "ICMP that makes segments smaller than ones that were acknowledged is believed after so many "
+         "timeouts of "
+         "what it quotes (RFC 5927 section 7.2); 0: at once"),
+    COUNTER("pmtud_claims_held", claims_held, "packets", "ICMP too big that waited for a timeout"),
+    COUNTER("pmtud_claims_refuted", claims_refuted, "packets",
+            "ICMP too big that was not believed: what it quoted was acknowledged"),
     COUNTER("pmtud_blackhole_activated", blackhole_activated, "events",
             "Black holes met: segments became smaller"),
     COUNTER("pmtud_blackhole_activated_min_mss", blackhole_activated_min_mss, "events",
@@ -55,6 +62,37 @@ int tcp_pmtu_create(struct tcp_layer *t)
 void tcp_pmtu_destroy(struct tcp_layer *t)
 {
     sysctl_unregister(t->e->sysctl, &t->pmtu);
+}
+
+/* ---- ICMP that waits (RFC 5927 §7.2) ---- */
+
+bool tcp_pmtu_hold(struct tcb *tp, uint32_t seq, uint32_t mtu)
+{
+    struct tcp_pmtu *p = &tp->pmtu;
+    /* Where nothing so large can have been acknowledged yet the path is being learnt, and that is to be quick. */
+    bool learning = tp->bytes_out - tcb_flight(tp) < mtu;
+    if (layer_of(tp)->params.icmp_timeouts == 0 || !TCPS_HAVEESTABLISHED(tp->state) || learning)
+        return false;
+    if (p->claim_mtu == 0 || seq_lt(p->claim_seq, tp->snd_una) || seq_leq(seq, p->claim_seq)) {
+        p->claim_seq = seq;
+        p->claim_mtu = (uint16_t)mtu;
+    }
+    layer_of(tp)->stats.claims_held++;
+    return true;
+}
+
+/* A timeout. Is it of what the claim quoted? */
+static void judge_claim(struct tcb *tp)
+{
+    struct tcp_pmtu *p = &tp->pmtu;
+    uint32_t mtu = p->claim_mtu;
+    if (seq_lt(p->claim_seq, tp->snd_una)) {
+        p->claim_mtu = 0;
+        layer_of(tp)->stats.claims_refuted++;
+    } else if (p->claim_seq - tp->snd_una < tp->maxseg && tp->rexmits >= layer_of(tp)->params.icmp_timeouts) {
+        p->claim_mtu = 0;
+        tcp_path_smaller(tp, mtu);
+    }
 }
 
 /* ---- black holes ---- */
@@ -111,6 +149,8 @@ void tcp_pmtu_timeout(struct tcb *tp)
 {
     if (tp->pmtu.flying)
         tcp_pmtu_resent(tp, tp->pmtu.probe_seq);
+    if (tp->pmtu.claim_mtu)
+        judge_claim(tp);
     if (!detecting(tp))
         return;
     /* Each size has two chances (FreeBSD). */

@@ -25,16 +25,20 @@ struct tcp_pmtu {
     bool flying;        /* the probe is in flight */
     uint16_t probe_len; /* of the probe in flight: bytes of data from probe_seq on */
     uint32_t probe_seq;
-    uint64_t probe_at; /* the next probe not before, ns; 0: no search */
+    uint64_t probe_at;  /* the next probe not before, ns; 0: no search */
+    uint32_t claim_seq; /* that an ICMP error quoted, which waits for a timeout of it (RFC 5927 §7.2) */
+    uint16_t claim_mtu; /* of the path, as it says; 0: none waits */
 };
 
 struct pmtu_params { /* sysctl net.inet.tcp.* */
     uint32_t blackhole_detection, blackhole_mss, v6blackhole_mss;
     uint32_t plpmtud, base_mss, interval_ms;
+    uint32_t icmp_timeouts;
 };
 struct pmtu_stats { /* net.inet.tcp.stats.* */
     uint64_t blackhole_activated, blackhole_activated_min_mss, blackhole_failed;
     uint64_t probes, probes_good, probes_lost;
+    uint64_t claims_held, claims_refuted;
 };
 struct pmtu_layer {
     struct pmtu_params params;
@@ -46,6 +50,8 @@ void tcp_pmtu_destroy(struct tcp_layer *t);
 
 /* MSS and options are known: the search begins if it is to (net.inet.tcp.plpmtud = 2). */
 void tcp_pmtu_established(struct tcb *tp);
+/* An ICMP error that quotes seq says that the path takes no more than mtu. True: it is not believed before the segment has timed out. */
+bool tcp_pmtu_hold(struct tcb *tp, uint32_t seq, uint32_t mtu);
 /* The retransmission timer went off: are segments too large? tp->rexmits counts it already. */
 void tcp_pmtu_timeout(struct tcb *tp);
 

@@ -37,6 +37,13 @@ struct tcp_sent {
     uint64_t now;
 };
 
+/* Bytes of what is outstanding, for TCP_INFO. As Linux counts: what was lost and went again is lost until it is acknowledged. */
+struct tcp_marks {
+    uint32_t sacked, lost, again; /* again: sent again and not acknowledged yet */
+    uint32_t probes;              /* tail loss probes sent since the stack began, */
+    uint64_t probe_bytes;         /* and their payload */
+};
+
 struct tcp_stack {
     const char *name;
     /*
@@ -72,6 +79,8 @@ struct tcp_stack {
     int (*getopt)(const struct tcb *tp, int name, void *val, uint32_t *len);
     /* Estimate of bytes in flight (RFC 6675 pipe) for TCP_INFO and application-limited tests. */
     uint32_t (*pipe)(const struct tcb *tp);
+    /* What the stack knows of what is outstanding. NULL: nothing. */
+    void (*marks)(const struct tcb *tp, struct tcp_marks *m);
 };
 
 extern const struct tcp_stack tcp_stack_default, tcp_stack_rack;

@@ -405,6 +405,7 @@ struct half_open *syncache_ack(struct tcb *listener, const struct tcp_segment *s
 void syncache_completed(struct half_open *h)
 {
     h->e->tcp->stats->sc_completed++;
+    syncache_paid(h->e->tcp->syncache);
     if (!(h->flags & SCF_COOKIE))
         entry_free(h);
 }

@@ -58,7 +58,7 @@ struct syncache_bucket {
 };
 
 struct syncache_params { /* net.inet.tcp.syncache.*, net.inet.tcp.syncookies* */
-    uint32_t hashsize, bucketlimit, cachelimit, rexmtlimit;
+    uint32_t hashsize, bucketlimit, cachelimit, rexmtlimit, busyrate;
     bool rst_on_sock_fail, syncookies, syncookies_only;
 };
 
@@ -70,6 +70,7 @@ struct tcp_syncache {
     uint64_t overflow_at;  /* the last SYN that found no room, ns; 0: never */
     uint64_t paused_until; /* no new entries, only cookies, ns */
     uint32_t pause_shift;  /* pauses that follow each other double */
+    uint64_t spent_until;  /* synshed.c: the budget of SYNs is used up to then, ns */
     struct syncookie_keys keys;
 };
 
@@ -101,6 +102,10 @@ bool syncache_has(const struct tcp_layer *t, const struct tcp_segment *s);
  */
 struct half_open *syncache_ack(struct tcb *listener, const struct tcp_segment *s, struct half_open *space,
                                bool *refuse);
+/* synshed.c: is a SYN that comes now one too many? */
+bool syncache_sheds(struct tcp_layer *t);
+/* A handshake was completed, which the budget is there for. */
+void syncache_paid(struct tcp_syncache *c);
 /* The connection has been made of it: done with. */
 void syncache_completed(struct half_open *h);
 /* No connection could be made of it. keep: its timer and the next ACK try again. */

@@ -66,6 +66,8 @@ static const struct sysctl_oid oids[] = {
          "Half-open connections in one bucket of the SYN cache"),
     UINT("syncache.rexmtlimit", rexmtlimit, 3, 12, "segments",
          "Times that a SYN-ACK is sent again before the half-open connection is dropped"),
+    UINT("syncache.busyrate", busyrate, 20000, 10 * 1000 * 1000, "segments/s",
+         "SYNs that are answered although connections have work, while the SYN cache overflows; 0: all"),
     BOOL("syncache.rst_on_sock_fail", rst_on_sock_fail, 1,
          "RST for the last ACK of a handshake when the accept queue is full or memory is short; 0: silence, "
          "and the peer may try again"),

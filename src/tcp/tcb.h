@@ -95,6 +95,17 @@ struct ecn_bytes {
     uint32_t e0, ce, e1;
 };
 
+/* Do our AccECN options get through? RFC 9768 §3.2.3.2.2; written by accecn.c. */
+struct accecn_test {
+    tcp_seq end;       /* of the data that is watched */
+    bool watching;     /* data with an option is in flight, and was not sent again */
+    bool written;      /* the last segment that was built has an option */
+    bool said;         /* an ACK without data left with one, and no data came since */
+    bool first_data;   /* the client's first data is to have one (§3.2.3.2.1) */
+    uint8_t data_lost; /* segments with an option that were lost, the SYN-ACK too, none having arrived */
+    uint8_t acks_lost; /* the same of ACKs, in a row */
+};
+
 /* Space for a congestion control's and a stack's own state inside the tcb. */
 #define TCP_CC_BYTES    96
 #define TCP_STACK_BYTES 128
@@ -204,7 +215,8 @@ struct tcb {
     /* Counted for TCP_INFO. */
     struct ecn_bytes ecn_rcv, ecn_told; /* AccECN: what came, and what the peer says came */
     uint32_t ce_rcv, ce_told;           /* AccECN: segments marked, likewise */
-    uint32_t snd_zerowin;               /* segments sent with a window of 0 */
+    struct accecn_test ecn_test;
+    uint32_t snd_zerowin; /* segments sent with a window of 0 */
     uint64_t bytes_in, bytes_out, segs_in, segs_out, rexmit_bytes, rexmit_segs, ooo_segs;
 
     uint64_t stack_state[TCP_STACK_BYTES / 8];

@@ -237,5 +237,7 @@ void rto_backoff(struct tcb *tp);
 uint32_t tcp_ts_now(const struct tcb *tp);
 /* mss.c: maxseg by route MTU, peer's option, TCP_MAXSEG and option bytes; RFC 9293 §3.7.1, RFC 6691 */
 void tcp_mss_update(struct tcb *tp);
+/* ICMP is believed: the path takes no more than mtu. Segments follow; what is in flight is the caller's business. */
+void tcp_path_smaller(struct tcb *tp, uint32_t mtu);
 /* The largest segment that fits into mtu, at most user bytes (TCP_MAXSEG; 0: no such wish) and what the interface (or NULL) allows. */
 uint16_t tcp_mss_largest(const struct ip_addr *faddr, uint32_t mtu, uint16_t user, const struct netif *nif);

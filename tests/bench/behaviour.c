@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How the congestion controls behave, in the simulator's virtual time. One line of numbers for each measurement, blanks between:
-//   behaviour goodput CC random|periodic LOSS RTT_MS EVENTS   goodput, window, share of packets that were lost, timeouts; over so many losses
+//   behaviour goodput STACK CC random|periodic LOSS RTT_MS EVENTS   goodput, window, share of packets that were lost, timeouts; over so many losses
 //   behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS       two flows through one queue: their goodputs, Jain's index
 //   behaviour burst CC RATE_MBPS RTT_MS LOST                  that many segments lost at once: time until all is repaired
 //   behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS         time, window and smoothed round trip time of one flow
-//   behaviour flows STACK LOSS RTT_MS BYTES COUNT             transfers one after the other: their times (50, 90, 99 percent, ms), timeouts
+//   behaviour flows STACK LOSS RTT_MS BYTES COUNT             transfers one after the other: their times (50, 90, 99 percent, ms), timeouts; of the slowest percent: segments lost of each, share with a timeout
 //   behaviour tail STACK RTT_MS SEGMENTS COUNT                each loses its last segment: share repaired without a timeout, and within two round trips and 40 ms of the last ACK
 //   behaviour reorder STACK RTT_MS PART SECONDS               segments overtake by that part of the round trip: share sent again for nothing
+//   behaviour policed STACK paced|unpaced RATE_MBPS RTT_MS BUCKET_KB PART SECONDS   a policer; each four seconds that part of its rate is to be sent (0: as fast as it goes): share sent again, Mbit/s, timeouts
 // docs/congestion.md and docs/rack.md have the plots that tests/bench/behaviour.py draws of them.
 #include <errno.h>
 #include <math.h>
@@ -19,10 +20,11 @@
 #include <leat/tcp.h>
 #include "port/sim/sim.h"
 
-#define PORT    5001
-#define MSS     1448
-#define FLOWS   2
-#define BUFFERS (64 << 20)
+#define PORT     5001
+#define MSS      1448
+#define FLOWS    2
+#define BUFFERS  (64 << 20)
+#define CHUNK_NS (4 * NS_PER_SEC)
 
 static struct world {
     struct sim *sim;
@@ -71,6 +73,20 @@ static int client_loop(void *arg)
         }
     }
     return 0;
+}
+
+static void set_text(struct sim_node *n, const char *name, const char *value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, value, strlen(value)) < 0)
+        die(name);
+}
+
+static void set_number(struct sim_node *n, const char *name, uint32_t value)
+{
+    sim_enter(n);
+    if (leat_sysctlbyname(name, NULL, NULL, &value, sizeof(value)) < 0)
+        die(name);
 }
 
 /* Buffers never are the limit, and no window is too large for a turn. */
@@ -191,10 +207,12 @@ static bool going_on(void *arg)
 
 static int goodput(char **a)
 {
-    const char *cc = a[0];
-    bool periodic = strcmp(a[1], "periodic") == 0;
-    double p = atof(a[2]), rtt_ms = atof(a[3]), events = atof(a[4]);
+    const char *stack = a[0], *cc = a[1];
+    bool periodic = strcmp(a[2], "periodic") == 0;
+    double p = atof(a[3]), rtt_ms = atof(a[4]), events = atof(a[5]);
     world_make(1, rtt_ms, 0, 0);
+    set_text(w.client, "net.inet.tcp.functions_default", stack);
+    set_number(w.server, "net.inet.tcp.delayed_ack", 0); /* every segment is acknowledged, as in the models */
     loss = (struct loss){.every = 1 / p, .next = 1 / p};
     if (periodic)
         w.out->lose = lose_periodic;
@@ -211,7 +229,7 @@ static int goodput(char **a)
     double rate = (double)(w.received[0] - b0) / MSS / seconds;
     const struct sim_wire_stats *s1 = sim_wire_stats(w.link, w.client);
     double happened = (double)(s1->lost - s0.lost) / (double)(s1->packets - s0.packets);
-    printf("%s %s %g %g %.3f %.2f %.6f %llu\n", cc, a[1], p, rtt_ms, rate * MSS * 8 / 1e6,
+    printf("%s %s %s %g %g %.3f %.2f %.6f %llu\n", stack, cc, a[2], p, rtt_ms, rate * MSS * 8 / 1e6,
            rate * rtt_ms / 1e3, happened, (unsigned long long)counter("rexmttimeo"));
     finish();
     return 0;
@@ -316,20 +334,6 @@ static int trace(char **a)
 
 /* ---- stacks against each other ---- */
 
-static void set_text(struct sim_node *n, const char *name, const char *value)
-{
-    sim_enter(n);
-    if (leat_sysctlbyname(name, NULL, NULL, value, strlen(value)) < 0)
-        die(name);
-}
-
-static void set_number(struct sim_node *n, const char *name, uint32_t value)
-{
-    sim_enter(n);
-    if (leat_sysctlbyname(name, NULL, NULL, &value, sizeof(value)) < 0)
-        die(name);
-}
-
 /* A world whose client has that stack, and where no connection learns from the one before. */
 static void world_of(const char *stack, uint64_t seed, double rtt_ms)
 {
@@ -376,25 +380,47 @@ static uint64_t transfer(uint64_t bytes, double p, bool (*lose)(void *, uint64_t
     return took;
 }
 
+struct flow {
+    uint64_t ns;
+    unsigned lost, timeouts;
+};
+
 static int ascending(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    const struct flow *x = a, *y = b;
+    return x->ns < y->ns ? -1 : x->ns > y->ns;
+}
+
+/* The slowest percent: mean number of segments lost, share of flows with a timeout. */
+static void slowest(const struct flow *f, unsigned n)
+{
+    double lost = 0, late = 0;
+    unsigned first = n * 99 / 100;
+    for (unsigned i = first; i < n; i++) {
+        lost += f[i].lost;
+        late += f[i].timeouts > 0;
+    }
+    printf(" %.2f %.2f\n", lost / (n - first), late / (n - first));
 }
 
 static int flows(char **a)
 {
     double p = atof(a[1]), rtt_ms = atof(a[2]);
     unsigned n = (unsigned)atoi(a[4]);
-    uint64_t *took = calloc(n, sizeof(*took));
+    struct flow *f = calloc(n, sizeof(*f));
     world_of(a[0], 1, rtt_ms);
-    for (unsigned i = 0; took && i < n; i++)
-        took[i] = transfer(strtoull(a[3], NULL, 10), p, NULL);
-    qsort(took, n, sizeof(*took), ascending);
-    printf("%s %g %g %s %u %.2f %.2f %.2f %llu\n", a[0], p, rtt_ms, a[3], n, (double)took[n / 2] / 1e6,
-           (double)took[n * 9 / 10] / 1e6, (double)took[n * 99 / 100] / 1e6,
+    for (unsigned i = 0; f && i < n; i++) {
+        uint64_t lost = sim_wire_stats(w.link, w.client)->lost, timeouts = counter("rexmttimeo");
+        f[i].ns = transfer(strtoull(a[3], NULL, 10), p, NULL);
+        f[i].lost = (unsigned)(sim_wire_stats(w.link, w.client)->lost - lost);
+        f[i].timeouts = (unsigned)(counter("rexmttimeo") - timeouts);
+    }
+    qsort(f, n, sizeof(*f), ascending);
+    printf("%s %g %g %s %u %.2f %.2f %.2f %llu", a[0], p, rtt_ms, a[3], n, (double)f[n / 2].ns / 1e6,
+           (double)f[n * 9 / 10].ns / 1e6, (double)f[n * 99 / 100].ns / 1e6,
            (unsigned long long)counter("rexmttimeo"));
-    free(took);
+    slowest(f, n);
+    free(f);
     finish();
     return 0;
 }
@@ -471,24 +497,62 @@ static int reorder(char **a)
     return 0;
 }
 
+/* Video: four seconds of it, then the next four, each asked for when it is time; the rest of the time nothing is sent. */
+static void chunks(double seconds, uint64_t bytes)
+{
+    uint64_t end = sim_now(w.sim) + (uint64_t)(seconds * 1e9);
+    w.to_write = bytes;
+    for (uint64_t next = sim_now(w.sim); next < end; next += CHUNK_NS) {
+        w.written = 0;
+        sim_app(w.client, client_loop, NULL);
+        sim_run_until(w.sim, next + CHUNK_NS);
+    }
+}
+
+static int policed(char **a)
+{
+    double rate = atof(a[2]), rtt_ms = atof(a[3]), part = atof(a[5]), seconds = atof(a[6]);
+    bool pace = strcmp(a[1], "paced") == 0;
+    world_of(a[0], 1, rtt_ms);
+    if (strcmp(a[0], "rack") == 0)
+        set_number(w.client, "net.inet.tcp.rack.use_pacing", pace);
+    w.out->rate_bps = 1000 * 1000 * 1000;
+    w.out->police_bps = (uint64_t)(rate * 1e6);
+    w.out->police_bytes = (uint32_t)(atof(a[4]) * 1e3);
+    flow_start("cubic");
+    if (part > 0)
+        chunks(seconds, (uint64_t)(rate * 1e6 / 8 * part * CHUNK_NS / 1e9));
+    else
+        sim_run_for(w.sim, (uint64_t)(seconds * 1e9));
+    struct leat_tcp_info i = info(0);
+    double sent = (double)i.tcpi_bytes_sent / MSS;
+    printf("%s %s %g %g %s %g %.6f %.2f %llu\n", a[0], a[1], rate, rtt_ms, a[4], part,
+           (double)i.tcpi_total_retrans / sent, (double)w.received[0] * 8 / seconds / 1e6,
+           (unsigned long long)counter("rexmttimeo"));
+    finish();
+    return 0;
+}
+
 static const struct {
     const char *name;
     int args;
     int (*run)(char **args);
-} kinds[] = {{"goodput", 5, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss}, {"trace", 5, trace},
-             {"flows", 5, flows},     {"tail", 4, tail_loss}, {"reorder", 4, reorder}};
+} kinds[] = {{"goodput", 6, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss},
+             {"trace", 5, trace},     {"flows", 5, flows},    {"tail", 4, tail_loss},
+             {"reorder", 4, reorder}, {"policed", 7, policed}};
 
 int main(int argc, char **argv)
 {
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (argc == kinds[i].args + 2 && strcmp(argv[1], kinds[i].name) == 0)
             return kinds[i].run(argv + 2);
-    fprintf(stderr, "usage: behaviour goodput CC random|periodic LOSS RTT_MS EVENTS\n"
+    fprintf(stderr, "usage: behaviour goodput STACK CC random|periodic LOSS RTT_MS EVENTS\n"
                     "       behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
                     "       behaviour burst CC RATE_MBPS RTT_MS LOST\n"
                     "       behaviour trace CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
                     "       behaviour flows STACK LOSS RTT_MS BYTES COUNT\n"
                     "       behaviour tail STACK RTT_MS SEGMENTS COUNT\n"
-                    "       behaviour reorder STACK RTT_MS PART SECONDS\n");
+                    "       behaviour reorder STACK RTT_MS PART SECONDS\n"
+                    "       behaviour policed STACK paced|unpaced RATE_MBPS RTT_MS BUCKET_KB PART SECONDS\n");
     return 2;
 }

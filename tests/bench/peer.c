@@ -2,8 +2,8 @@
 // One end of a benchmark in a process of its own; the same program over Leat and, with -DPEER_KERNEL, over the kernel's sockets.
 //   peer [leat options -- EAL options --] server PORT
 //   peer [leat options -- EAL options --] rr|crr|bulk ADDRESS PORT CONNS SECONDS
-//   peer [leat options -- EAL options --] synflood ADDRESS PORT CONNS SECONDS [SYNS]: bulk, without and with SYNS forged SYNs a second by
-//   turns, SECONDS of each
+//   peer [leat options -- EAL options --] synflood ADDRESS PORT CONNS SECONDS [SYNS]: bulk by turns without and with SYNS forged SYNs a
+//   second, and with as many frames to nobody; SECONDS of each
 // The client prints one line: what it counted per second, and the unit.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +23,7 @@
 #else
 #include <leat/event.h>
 #include <leat/leat.h>
+#include <leat/sysctl.h>
 #include "flood.h"
 #define NET(name) leat_##name
 #endif
@@ -35,6 +36,7 @@ struct conn {
     int fd;
     uint32_t got;
     bool started;
+    char what; /* a client's: the first byte of its requests */
 };
 
 static int epfd, listener = -1;
@@ -43,7 +45,7 @@ static bool client, reconnect, bulk;
 static uint64_t syns; /* forged, a second; 0: no flood */
 static unsigned conns, seconds;
 static uint64_t done, t_begin, t_count, done_at_count;
-static struct conn *all;
+static struct conn *all, teller; /* teller: asks the server for its load */
 static volatile sig_atomic_t stop;
 static char buf[CHUNK];
 
@@ -69,7 +71,18 @@ static void watch(int fd, struct conn *c)
         die("epoll_ctl");
 }
 
-/* ---- server: what comes in is requests, or (bulk) a wish for bytes without end, said by its first byte ---- */
+/* ---- server: what comes in is requests ('r'; 's': the reply begins with the server's load), or ('b') a wish for bytes without end ---- */
+
+static void tell_load(void)
+{
+#ifndef PEER_KERNEL
+    uint64_t busy_ns = 0;
+    size_t len = sizeof(busy_ns);
+    if (leat_sysctlbyname("leat.engine.busy", &busy_ns, &len, NULL, 0) < 0)
+        die("leat.engine.busy");
+    memcpy(buf, &busy_ns, sizeof(busy_ns));
+#endif
+}
 
 static void server_accept(void)
 {
@@ -90,6 +103,8 @@ static void server_conn(struct conn *c)
         c->got += (uint32_t)n;
         if (c->got >= REQUEST && !c->started) {
             c->got -= REQUEST;
+            if (buf[0] == 's')
+                tell_load();
             if (NET(send)(c->fd, buf, REPLY, MSG_NOSIGNAL) != REPLY)
                 break;
         }
@@ -106,14 +121,15 @@ static void server_conn(struct conn *c)
 
 static void request(struct conn *c)
 {
-    char req[REQUEST] = {bulk ? 'b' : 'r'};
+    char req[REQUEST] = {c->what};
     c->started = true;
     if (NET(send)(c->fd, req, REQUEST, MSG_NOSIGNAL) != REQUEST)
         die("send");
 }
 
-static void client_open(struct conn *c)
+static void client_open(struct conn *c, char what)
 {
+    c->what = what;
     c->got = 0;
     c->started = false;
     c->fd = NET(socket)(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -139,7 +155,7 @@ static void client_read(struct conn *c)
                 struct linger off = {.l_onoff = 1, .l_linger = 0};
                 NET(setsockopt)(c->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
                 NET(close)(c->fd);
-                client_open(c);
+                client_open(c, c->what);
                 return;
             }
             request(c);
@@ -149,54 +165,129 @@ static void client_read(struct conn *c)
         die("read");
 }
 
+#ifndef PEER_KERNEL
+/*
+ * ---- client of synflood: windows take turns, so that other work of the machine falls on all alike. Their middle counts: the kernel takes
+ * 5 % of a CPU that somebody would have all to himself, and all at once ----
+ */
+
+#define WINDOW_NS 50000000
+#define SETTLE_NS 20000000
+
+enum figure { RATE, LOAD, FRAMES, FIGURES }; /* Gbit/s, share of the server's time, frames/s */
+
+struct sample {
+    uint64_t ns, bytes, busy_ns, frames; /* the clock, what came, the server's load, what the flood sent */
+};
+
+static struct {
+    enum flood_to to;
+    bool asked, counts;              /* the server's answer is on its way; the change has settled */
+    unsigned turn, turns;            /* done, to do; the first of each kind warms up */
+    uint64_t end;                    /* of this part of a turn, ns */
+    struct sample from;              /* where its counting began */
+    double *all[FLOOD_TOS][FIGURES]; /* of each window */
+} window = {.asked = true};
+
+static void windows_begin(void)
+{
+    window.turns = 1 + seconds * (1000000000 / WINDOW_NS);
+    for (unsigned kind = 0; kind < FLOOD_TOS; kind++)
+        for (unsigned i = 0; i < FIGURES; i++)
+            window.all[kind][i] = calloc(window.turns, sizeof(double));
+    client_open(&teller, 's');
+}
+
+static void window_add(const struct sample *at)
+{
+    double ns = (double)(at->ns - window.from.ns);
+    unsigned i = window.turn / FLOOD_TOS;
+    window.all[window.to][RATE][i] = (double)(at->bytes - window.from.bytes) * 8 / ns;
+    window.all[window.to][LOAD][i] = (double)(at->busy_ns - window.from.busy_ns) / ns;
+    window.all[window.to][FRAMES][i] = (double)(at->frames - window.from.frames) * 1e9 / ns;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double middle(enum flood_to kind, enum figure i)
+{
+    double *from = window.all[kind][i] + 1;
+    qsort(from, window.turns - 1, sizeof(*from), ascending);
+    return from[(window.turns - 1) / 2];
+}
+
+static void windows_report(void)
+{
+    static const char *const names[FLOOD_TOS] = {"quiet", "beside", "flood"};
+    double rate[FLOOD_TOS];
+    for (enum flood_to kind = 0; kind < FLOOD_TOS; kind++) {
+        rate[kind] = middle(kind, RATE);
+        printf("%s: %.3f Gbit/s, server %.3f busy, %.0f frames/s\n", names[kind], rate[kind],
+               middle(kind, LOAD), middle(kind, FRAMES));
+    }
+    printf("%.4f share kept, %.4f of quiet\n", rate[FLOOD_SERVER] / rate[FLOOD_BESIDE],
+           rate[FLOOD_SERVER] / rate[FLOOD_AWAY]);
+    fflush(stdout);
+}
+
+/* The server has told its load. */
+static void window_sample(uint64_t busy_ns)
+{
+    struct sample at = {clock_ns(), done, busy_ns, flood_sent()};
+    window.asked = false;
+    if (!window.counts) {
+        window.from = at;
+        window.end = at.ns + WINDOW_NS;
+    } else {
+        window_add(&at);
+        window.to = (enum flood_to)(++window.turn % FLOOD_TOS);
+        window.end = at.ns + SETTLE_NS;
+    }
+    window.counts = !window.counts;
+    if (window.turn == FLOOD_TOS * window.turns) {
+        windows_report();
+        stop = 1;
+    }
+}
+
+static void window_clock(void)
+{
+    uint64_t now = clock_ns();
+    flood_turn(now, window.to);
+    if (window.asked || now < window.end)
+        return;
+    window.asked = true;
+    request(&teller);
+}
+
+static void teller_read(void)
+{
+    uint64_t busy_ns;
+    ssize_t n = leat_read(teller.fd, buf, REPLY);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n != REPLY)
+        die("read");
+    memcpy(&busy_ns, buf, sizeof(busy_ns));
+    window_sample(busy_ns);
+}
+#endif
+
 static void client_conn(struct conn *c, uint32_t events)
 {
     if (!c->started && (events & (EPOLLOUT | EPOLLERR)))
         request(c);
+#ifndef PEER_KERNEL
+    else if (c == &teller)
+        teller_read();
+#endif
     else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
         client_read(c);
 }
-
-#ifndef PEER_KERNEL
-static struct {
-    bool on, counts;              /* SYNs are sent; the change has settled */
-    unsigned turn;                /* two to warm up */
-    uint64_t end, began, done_at; /* of this part of a turn, ns; where its counting began */
-    uint64_t bytes[2], ns[2];     /* without and with the flood */
-} flood;
-
-/* Windows without and with the flood by turns, so that other work of the machine falls on both alike. SYNs are forged in both, and sent
- * in one: what that costs this process is not what it costs the server. */
-static void flood_clock(void)
-{
-    uint64_t now = clock_ns();
-    flood_turn(now, flood.on);
-    if (now < flood.end)
-        return;
-    if (!flood.counts) {
-        flood.began = now;
-        flood.done_at = done;
-        flood.end = now + 250000000;
-    } else {
-        if (flood.turn >= 2) {
-            flood.bytes[flood.on] += done - flood.done_at;
-            flood.ns[flood.on] += now - flood.began;
-        }
-        flood.turn++;
-        flood.on = !flood.on;
-        flood.end = now + 100000000;
-    }
-    flood.counts = !flood.counts;
-    if (flood.turn < 2 + 8 * seconds)
-        return;
-    double calm = (double)flood.bytes[0] * 8 / (double)flood.ns[0],
-           under = (double)flood.bytes[1] * 8 / (double)flood.ns[1];
-    printf("%.3f Gbit/s, %.3f Gbit/s under the flood, %llu SYNs sent, %.4f share kept\n", calm, under,
-           (unsigned long long)flood_sent(), under / calm);
-    fflush(stdout);
-    stop = 1;
-}
-#endif
 
 /* One second to warm up, then `seconds` that count. */
 static void client_clock(void)
@@ -237,7 +328,7 @@ static int loop(void *arg)
         client_clock();
 #ifndef PEER_KERNEL
     if (client && syns)
-        flood_clock();
+        window_clock();
     if (stop)
         leat_stop();
 #endif
@@ -271,11 +362,13 @@ static void start_client(int argc, char **argv)
 #ifndef PEER_KERNEL
     if (syns && !flood_init(to.sin_addr.s_addr, to.sin_port, syns))
         die("flood");
+    if (syns)
+        windows_begin();
 #endif
     all = calloc(conns, sizeof(*all));
     t_begin = clock_ns();
     for (unsigned i = 0; i < conns; i++)
-        client_open(&all[i]);
+        client_open(&all[i], bulk ? 'b' : 'r');
 }
 
 static void on_signal(int sig)

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "port/sim/sim.h"
+#include "sim/seeds.h"
 #include "sysctl/sysctl.h"
 
 #define LIMIT (20000 * NS_PER_SEC) /* virtual: retransmission may take its time */
@@ -335,23 +336,17 @@ static void record(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, n = 300, bad = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seeds") == 0)
-            n = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--first") == 0)
-            first = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--stack") == 0)
-            stack = argv[i + 1];
-    }
+    struct seeds asked = seeds_asked(argc, argv, 300);
+    uint64_t bad = 0;
+    stack = asked.stack;
     signal(SIGPIPE, SIG_IGN);
     if (sim_eal_init(512) < 0)
         return 1;
-    for (seed = first; seed < first + n; seed++)
+    for (seed = asked.first; seed < asked.first + asked.n; seed++)
         if (!run()) {
             bad++;
             record();
         }
-    printf("%lu seeds, %lu failed\n", n, bad);
+    printf("%lu seeds, %lu failed\n", asked.n, bad);
     return bad != 0;
 }

@@ -54,23 +54,40 @@ expect "and has no more" "$(count rack)" 0
 exec 4>&- 5>&-
 
 # A rate for the listeners: their connections have it. 4 Mbit/s of whole frames; a gap is what the frame before it takes.
-# Whoever else wants the CPU, the engine gets it when a frame is due, where that may be asked for: this is about the engine's timers.
-share=0.9 # of the gaps
-chrt -a -f -p 10 "$server" 2>/dev/null || { share=0; echo "not in real time: single gaps may be long, where the machine is busy"; }
-pace() { # pace BYTES_S
-    ctl tcpsso -s LISTEN TCP_PACING_RATE_CAP "$1"
+# Nine of ten gaps are within 5 %, but those for which the engine had no CPU: it counts each call that came late, and a late departure
+# spoils the gap before it and the one after. A machine that took the CPU away too often has measured nothing: once more, then.
+chrt -a -f -p 10 "$server" 2>/dev/null || echo "not in real time: more of the calls may come late"
+late_calls() { # late_calls US: calls later than that
+    ctl sysctl net.inet.tcp.hpts.stats.late | sed -n 's/.*\.late\.\([0-9]*\)\([mu]\)s[:=]* */\1 \2 /p' | awk -v us="$1" '{ if ($1 * ($2 == "m" ? 1000 : 1) > us) n += $3 } END { print n + 0 }'
+}
+pace() { # pace BYTES_S: 0 paced, 1 not, 2 the machine was late
+    local before late slack=$((1514 * 1000000 / $1 / 20)) # us
     capture "$work/paced" "tcp and src port 80"
+    before=$(late_calls $slack)
     timeout 6 curl -s -o /dev/null --max-time 5 "http://$LEAT4/3M.bin" || true
+    late=$(($(late_calls $slack) - before))
     end_capture
     tshark -r "$work/paced" -Y 'tcp.len > 1000' -T fields -e frame.time_epoch -e frame.len 2>/dev/null |
-        awk -v rate="$1" -v share=$share 'NR > 1 { gap = $1 - at; due = len / rate; off = gap > due ? gap - due : due - gap; n++; sum += len; near += off <= due * 0.05; if (!from) from = at; last = $1 }
+        awk -v rate="$1" -v late=$late 'NR > 1 { gap = $1 - at; due = len / rate; off = gap > due ? gap - due : due - gap; n++; sum += len; near += off <= due * 0.05; if (!from) from = at; last = $1 }
             { at = $1; len = $2 }
             END { got = sum / (last - from)
-                  printf "%.0f bytes/s of %d (%.2f %% off), %d gaps, %.1f %% of them within 5 %%\n", got, rate, 100 * (got / rate - 1), n, 100 * near / n
-                  exit !(n > 100 && near >= share * n && got > 0.95 * rate && got < 1.05 * rate) }' || fail "not paced"
+                  printf "%.0f bytes/s of %d (%.2f %% off), %d gaps, %.1f %% of them within 5 %%, %d calls late\n", got, rate, 100 * (got / rate - 1), n, 100 * near / n, late
+                  if (got >= 1.05 * rate) exit 1
+                  if (n <= 100 || got <= 0.95 * rate) exit late ? 2 : 1
+                  exit near + 2 * late < 0.9 * n ? 1 : near < n / 2 ? 2 : 0 }'
 }
-pace 500000
-pace 1250000
+paced() { # paced BYTES_S
+    local try is
+    ctl tcpsso -s LISTEN TCP_PACING_RATE_CAP "$1"
+    for try in 1 2 3; do
+        is=0
+        pace "$1" || is=$?
+        [ $is -eq 2 ] || break
+    done
+    [ $is -eq 0 ] || fail "not paced ($is, $try)"
+}
+paced 500000
+paced 1250000
 late=$(sysctl_of net.inet.tcp.hpts.lateness)
 [[ $late == p50* ]] || fail "lateness: $late"
 echo "ok: lateness in us: $late"

@@ -30,6 +30,8 @@ struct sim_end {
     uint64_t sent;       /* packets, for wire.lose */
     uint64_t busy_until; /* the rate's clock */
     uint64_t last_arrival;
+    uint64_t policed_at;   /* when the policer's bucket was filled last */
+    double tokens_missing; /* bytes, then: a bucket begins full */
     uint32_t queued_packets, queued_bytes;
     bool burst_bad;
 };

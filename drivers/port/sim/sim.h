@@ -24,6 +24,9 @@ struct sim_wire {
     uint64_t rate_bps;                   /* bits per second; 0 = infinite */
     uint64_t delay_ns, jitter_ns;        /* jitter: uniform in [0, jitter], order kept unless reorder */
     uint32_t queue_packets, queue_bytes; /* limits before the rate; 0 = none */
+    /* A policer behind the rate: a token bucket of so many bytes that fills at police_bps (0 = none). What finds too few is dropped, nothing waits. */
+    uint64_t police_bps;
+    uint32_t police_bytes;
     enum sim_aqm aqm;
     bool ecn;                  /* AQM marks ECT packets instead of dropping */
     uint32_t red_min, red_max; /* packets */
@@ -40,7 +43,7 @@ struct sim_wire {
     uint32_t path_mtu;
 };
 struct sim_wire_stats {
-    uint64_t packets, bytes, lost, queue_drops, marked, duplicated, reordered, corrupted, truncated;
+    uint64_t packets, bytes, lost, queue_drops, policed, marked, duplicated, reordered, corrupted, truncated;
 };
 
 /* EAL must be up (sim_eal_init). NULL and errno. */

@@ -152,6 +152,21 @@ static uint64_t departure(struct sim_end *from, uint32_t bytes)
     return from->busy_until;
 }
 
+/* Token bucket: does the policer let it pass? */
+static bool conforms(struct sim_end *from, uint32_t bytes, uint64_t departs)
+{
+    const struct sim_wire *w = &from->wire;
+    if (!w->police_bps)
+        return true;
+    double refill = (double)(departs - from->policed_at) * (double)w->police_bps / (8.0 * NS_PER_SEC);
+    from->tokens_missing = from->tokens_missing > refill ? from->tokens_missing - refill : 0;
+    from->policed_at = departs;
+    if (from->tokens_missing + bytes > w->police_bytes)
+        return false;
+    from->tokens_missing += bytes;
+    return true;
+}
+
 static uint64_t arrival(struct sim_end *from, uint64_t departs)
 {
     struct sim_wire *w = &from->wire;
@@ -194,8 +209,10 @@ void sim_wire_send(struct sim_end *from, struct rte_mbuf *m, struct rte_mbuf *he
         from->queued_bytes += f.bytes;
         sim_flight_add(s, &f);
     }
-    if (lost(from, m)) {
-        from->stats.lost++;
+    bool policed = !conforms(from, f.bytes, departs);
+    if (policed || lost(from, m)) {
+        from->stats.policed += policed;
+        from->stats.lost += !policed;
         rte_pktmbuf_free(m);
         return;
     }

@@ -146,13 +146,14 @@ static uint32_t part_below(tcp_seq start, tcp_seq end, tcp_seq edge)
 /* RFC 6675 SetPipe: sent and not lost (a), or sent again (b) and not lost again. */
 static uint32_t count_pipe(const struct tcb *tp, const struct recovery *r, tcp_seq una)
 {
-    uint32_t pipe = tp->snd_max - scoreboard_highest(r);
+    uint32_t pipe = 0;
     tcp_seq at = una;
-    for (uint32_t i = 0; i < r->n; i++) {
-        tcp_seq end = r->ranges[i].start;
+    for (uint32_t i = 0; i <= r->n; i++) {
+        tcp_seq end = i < r->n ? r->ranges[i].start : tp->snd_max;
         pipe += (end - at) - part_below(at, end, r->lost_edge);
         pipe += part_below(at, end, r->high_rxt);
-        at = r->ranges[i].end;
+        if (i < r->n)
+            at = r->ranges[i].end;
     }
     uint32_t again = r->lrd.n > 0 ? lrd_missing(&r->lrd, r, una) : 0;
     return pipe > again ? pipe - again : 0;
@@ -161,12 +162,6 @@ static uint32_t count_pipe(const struct tcb *tp, const struct recovery *r, tcp_s
 uint32_t scoreboard_evaluate(struct tcb *tp, tcp_seq una)
 {
     struct recovery *r = tp->recovery;
-    if (r->n == 0) {
-        r->lost_edge = una;
-        r->lrd.n = 0;
-        r->pipe = tp->snd_max - una;
-        return 0;
-    }
     if (seq_lt(r->high_rxt, una))
         r->high_rxt = una;
     /* What was lost stays lost: the edge does not go down while it lies above una. */
@@ -178,20 +173,38 @@ uint32_t scoreboard_evaluate(struct tcb *tp, tcp_seq una)
     return lost_again;
 }
 
+bool scoreboard_partial_ack(struct tcb *tp, tcp_seq una)
+{
+    struct recovery *r = tp->recovery;
+    uint32_t before = r->pipe;
+    tcp_seq edge = una + tp->maxseg;
+    if (r->n > 0)
+        edge = seq_max(edge, scoreboard_highest(r));
+    edge = seq_min(edge, tp->recover);
+    if (seq_leq(edge, r->lost_edge))
+        return false;
+    r->lost_edge = edge;
+    r->pipe = count_pipe(tp, r, una);
+    return r->pipe < before;
+}
+
 bool scoreboard_next(struct tcb *tp, bool any, tcp_seq *seq, uint32_t *len)
 {
     struct recovery *r = tp->recovery;
     if (r->lrd.n > 0 && lrd_next(&r->lrd, r, tp->snd_una, tp->maxseg, seq, len))
         return true;
-    tcp_seq at = tp->snd_una, edge = any ? scoreboard_highest(r) : r->lost_edge;
-    for (uint32_t i = 0; i < r->n; i++) {
-        tcp_seq start = seq_max(at, r->high_rxt), end = seq_min(r->ranges[i].start, edge);
+    tcp_seq at = tp->snd_una, edge = any ? seq_max(scoreboard_highest(r), r->lost_edge) : r->lost_edge;
+    edge = seq_min(edge, tp->snd_una + tp->snd.ready); /* a FIN is no data */
+    for (uint32_t i = 0; i <= r->n; i++) {
+        tcp_seq end = i < r->n ? seq_min(r->ranges[i].start, edge) : edge;
+        tcp_seq start = seq_max(at, r->high_rxt);
         if (seq_lt(start, end)) {
             *seq = start;
             *len = end - start < tp->maxseg ? end - start : tp->maxseg;
             return true;
         }
-        at = r->ranges[i].end;
+        if (i < r->n)
+            at = r->ranges[i].end;
     }
     return false;
 }
@@ -213,4 +226,16 @@ void scoreboard_recovery_begins(struct tcb *tp, tcp_seq una)
     struct recovery *r = tp->recovery;
     r->rescued = false;
     scoreboard_evaluate(tp, una);
+}
+
+uint32_t scoreboard_holes(const struct tcb *tp, tcp_seq edge)
+{
+    const struct recovery *r = tp->recovery;
+    tcp_seq from = tp->snd_una;
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i < r->n && seq_lt(r->ranges[i].start, edge); i++) {
+        bytes += r->ranges[i].start - from;
+        from = r->ranges[i].end;
+    }
+    return bytes + (seq_lt(from, edge) ? edge - from : 0);
 }

@@ -609,3 +609,11 @@ void sendmap_renege(struct sendmap *m)
     e->untimed = true;
     lost_insert(m, e);
 }
+
+uint32_t sendmap_again(const struct sendmap *m)
+{
+    uint32_t bytes = 0;
+    for (const struct sendmap_entry *e = m->first ? m->oldest : NULL; e; e = e->newer)
+        bytes += e->rexmits > 0 ? e->end - e->start : 0;
+    return bytes;
+}

@@ -121,6 +121,8 @@ static inline bool sendmap_older(uint64_t a_ns, tcp_seq a_end, uint64_t b_ns, tc
 {
     return a_ns < b_ns || (a_ns == b_ns && seq_lt(a_end, b_end));
 }
+/* Of what is in flight, bytes that were sent again. Walks the map. */
+uint32_t sendmap_again(const struct sendmap *m);
 /* Bytes sent, not delivered and not known to be lost (RFC 6675 pipe with RFC 8985's marks). */
 static inline uint32_t sendmap_flight(const struct sendmap *m)
 {

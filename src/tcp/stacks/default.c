@@ -66,7 +66,7 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
     struct default_state *d = default_state(tp);
     uint32_t flight = tp->snd_max - una;
     tp->flags |= TF_RECOVERY;
-    stack_cut(tp, una, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, una, stack_window_used(tp));
     rto_arm(tp, tp->e->now); /* as FreeBSD: the retransmission has its own time */
     d->rexmit_head = true;
     /* Also without a scoreboard: one may come while this recovery lasts. */
@@ -128,7 +128,9 @@ static void in_sack_recovery(struct tcb *tp, const struct tcp_ack *a, uint32_t d
             prr_begin(&d->shared.prr, pipe + delivered);
         }
     }
-    stack_reduce_rate(tp, delivered, tp->recovery->pipe, tp->recovery->sacked, a->acked > 0 && !lost_again);
+    bool more_lost = a->acked > 0 && !d->rexmit_head && scoreboard_partial_ack(tp, a->ack);
+    bool safe = a->acked > 0 && !lost_again && !more_lost;
+    stack_reduce_rate(tp, delivered, tp->recovery->pipe, tp->recovery->sacked, safe);
 }
 
 static void in_recovery(struct tcb *tp, const struct tcp_ack *a, bool duplicate, uint32_t delivered,
@@ -340,6 +342,16 @@ static uint32_t default_pipe(const struct tcb *tp)
     return tp->recovery ? tp->recovery->pipe : tcb_flight(tp);
 }
 
+static void default_marks(const struct tcb *tp, struct tcp_marks *m)
+{
+    const struct recovery *r = tp->recovery;
+    if (!r || r->n == 0)
+        return;
+    m->sacked = r->sacked;
+    m->lost = scoreboard_holes(tp, r->lost_edge);
+    m->again = tp->flags & TF_RECOVERY ? scoreboard_holes(tp, r->high_rxt) : 0;
+}
+
 const struct tcp_stack tcp_stack_default = {
     .name = "default",
     .init = default_init,
@@ -353,4 +365,5 @@ const struct tcp_stack tcp_stack_default = {
     .timer = default_timer,
     .mtu_changed = default_mtu_changed,
     .pipe = default_pipe,
+    .marks = default_marks,
 };

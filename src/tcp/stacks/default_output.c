@@ -53,7 +53,7 @@ static uint32_t usable(const struct tcb *tp)
     uint32_t out = tp->snd_nxt - tp->snd_una;
     uint32_t wnd = tp->snd_wnd > out ? tp->snd_wnd - out : 0;
     uint32_t used = out, cwnd = tp->cwnd;
-    if (tp->recovery && tp->recovery->n > 0)
+    if (tp->recovery)
         used = tp->recovery->pipe;
     else if (tp->dupacks > 0 && tp->dupacks < DUP_THRESH && loss_params(tp)->rfc3042)
         cwnd += tp->dupacks * (uint32_t)tp->maxseg;

@@ -58,6 +58,8 @@ static int rack_attach(struct tcb *tp)
     s->c = c;
     if (tp->rto == 0)
         rto_init(tp);
+    if (TCPS_HAVEESTABLISHED(tp->state))
+        rack_pace(tp);
     return 0;
 }
 
@@ -83,6 +85,7 @@ static void rack_established(struct tcb *tp)
     stack_established(tp);
     sendmap_free(&c->map); /* data of a SYN that the peer did not take is as if it had not been sent */
     rack_init(&c->rack, tp->snd_una, tp->rttmin, tp->e->now);
+    rack_pace(tp);
 }
 
 /* ---- what an ACK means ---- */
@@ -94,8 +97,10 @@ static void enter_recovery(struct tcb *tp, tcp_seq una, uint32_t delivered)
     tp->flags |= TF_RECOVERY;
     c->tlp.out = false; /* its loss would be another event of the same window */
     c->force = true;
-    stack_cut(tp, una, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, una, stack_window_used(tp));
     prr_begin(&stack_shared(tp)->prr, flight - c->map.sacked + delivered);
+    if (c->pace)
+        policer_begin(&c->policer, tp->e->now, c->map.lost);
     loss_stats(tp)->sack_recovery_episode++;
     rack_stats(tp)->recoveries++;
     stack_reduce_rate(tp, delivered, sendmap_flight(&c->map), c->map.sacked, false);
@@ -112,6 +117,22 @@ static void leave_recovery(struct tcb *tp, tcp_seq ack)
     rack_recovered(&c->rack);
     stack_congestion(tp, CC_RECOVERED, tp->snd_max - ack);
     TCP_LOG_EVENT(tp, BBR_LOG_EXITREC, .flex1 = ack, .flex2 = tp->cwnd, .flex3 = tp->ssthresh);
+}
+
+/* A paced connection learns from the round trip after a loss whether a policer made it. */
+static void watch_policer(struct tcb *tp, uint64_t now, uint32_t delivered, uint32_t lost)
+{
+    struct rack_conn *c = rack_conn(tp);
+    struct policer *p = &c->policer;
+    policer_acked(p, delivered, lost);
+    if (now - p->since < tp->srtt && (tp->flags & TF_RECOVERY))
+        return;
+    bool queued = c->rack.rtt > c->rack.min_rtt + c->rack.min_rtt / 4;
+    if (!policer_end(p, now, queued, tp->e->tcp->rack->params.policing_hold_us * NS_PER_US))
+        return;
+    rack_stats(tp)->policed++;
+    uint64_t fits = RTE_MAX(p->cap * tp->srtt / NS_PER_SEC, UINT64_C(2) * tp->maxseg);
+    tp->ssthresh = (uint32_t)RTE_MIN(fits, (uint64_t)tp->ssthresh);
 }
 
 /* Marks go back too: what was thought lost is on its way. */
@@ -143,7 +164,7 @@ static void probe_repaired(struct tcb *tp, const struct tcp_ack *a)
     if (tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY))
         return;
     rack_stats(tp)->tlp_recoveries++;
-    stack_cut(tp, a->ack, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+    stack_cut(tp, a->ack, stack_window_used(tp));
     tp->cwnd = RTE_MIN(tp->cwnd, tp->ssthresh);
     undo_forget(&stack_shared(tp)->undo);
     stack_congestion(tp, CC_RECOVERED, tp->snd_max - a->ack);
@@ -276,6 +297,8 @@ static void digest(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *d)
     digest_probe(tp, a, dsack);
     uint32_t lost = detect(tp, a->now, &look);
     rack_stats(tp)->reordered += d->reordered;
+    if (c->policer.since)
+        watch_policer(tp, a->now, d->delivered, lost);
     tp->dupacks = (uint8_t)RTE_MIN(c->map.sacked_segs, (uint32_t)UINT8_MAX);
     if (tp->flags & TF_RECOVERY)
         in_recovery(tp, a, d->delivered, lost);
@@ -463,6 +486,16 @@ static uint32_t rack_pipe(const struct tcb *tp)
     return m->first ? sendmap_flight(m) : tcb_flight(tp);
 }
 
+static void rack_marks(const struct tcb *tp, struct tcp_marks *m)
+{
+    const struct rack_conn *c = rack_conn(tp);
+    m->sacked = c->map.sacked;
+    m->again = sendmap_again(&c->map);
+    m->lost = c->map.lost + m->again;
+    m->probes = c->probes;
+    m->probe_bytes = c->probe_bytes;
+}
+
 const struct tcp_stack tcp_stack_rack = {
     .name = "rack",
     .init = rack_attach,
@@ -478,4 +511,5 @@ const struct tcp_stack tcp_stack_rack = {
     .setopt = rack_setopt,
     .getopt = rack_getopt,
     .pipe = rack_pipe,
+    .marks = rack_marks,
 };

@@ -2,6 +2,7 @@
 // Inside of the rack stack: rack.c decides what ACKs and timers mean, rack_output.c what is sent, rack_sack.c what blocks are believed,
 // rack_params.c has settings, counters and options.
 #pragma once
+#include "tcp/loss/policer.h"
 #include "tcp/loss/rack.h"
 #include "tcp/loss/tlp.h"
 #include "tcp/stacks/shared.h"
@@ -9,16 +10,21 @@
 /* What TT_STACK waits for. */
 enum rack_timer { RACK_TIMER_NONE, RACK_TIMER_REO, RACK_TIMER_TLP };
 
+/* Phases that may have a rate of their own. */
+enum rack_pace { RACK_PACE_CA, RACK_PACE_SS, RACK_PACE_REC, RACK_PACE_N };
+
 #define RACK_SEEN 4 /* blocks that are remembered */
 
 struct rack_params { /* sysctl net.inet.tcp.rack.*: rack_params.c */
     uint32_t reorder_thresh, reorder_fade_us, filter_life_us, dsack_ctl;
     uint32_t tlp_thresh, tlp_min_us, ack_delay_us;
     uint32_t sad_thresh; /* blocks that no honest receiver sends, before a peer's SACK is off; 0: never */
+    uint32_t use_pacing, pace_max_seg, policing_hold_us;
 };
 
 struct rack_stats { /* net.inet.tcp.rack.stats.* */
-    uint64_t recoveries, reo_timeouts, tlp_timeouts, tlp_new, tlp_retran, tlp_recoveries, tlp_spurious;
+    uint64_t policed, recoveries, reo_timeouts, tlp_timeouts, tlp_new, tlp_retran, tlp_recoveries,
+        tlp_spurious;
     uint64_t lost_segs, rexmits, lostrexmt, reordered, dsack_wider, reneged, attacks, nomem;
 };
 
@@ -45,7 +51,12 @@ struct rack_conn {
     struct rack_options options;
     uint64_t tlp_min_ns, ack_delay_ns;
     uint32_t sad_thresh;
+    uint32_t probes;      /* sent, */
+    uint64_t probe_bytes; /* and what they carried */
     uint8_t tlp_thresh;
+    struct policer policer;          /* when paced */
+    bool pace;                       /* at cwnd / SRTT, or at one of */
+    uint32_t pace_rate[RACK_PACE_N]; /* bytes/s; 0: none */
 };
 
 struct rack_state {
@@ -76,6 +87,8 @@ int rack_getopt(const struct tcb *tp, int name, void *val, uint32_t *len);
 uint32_t rack_sack(struct tcb *tp, const struct tcp_ack *a, struct rack_ack *digest, bool *dsack);
 
 void rack_output(struct tcb *tp);
+/* The pacer's wish follows window, round trip time and phase. */
+void rack_pace(struct tcb *tp);
 void rack_sent(struct tcb *tp, const struct tcp_sent *s);
 /* TLP: RFC 8985 §7.3. False: nothing could be sent. */
 bool rack_send_probe(struct tcb *tp);

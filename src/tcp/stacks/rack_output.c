@@ -71,11 +71,41 @@ static void end_of_pass(struct tcb *tp, enum stack_limit limit)
     stack_end_of_pass(tp, limit, waiting);
 }
 
+static enum rack_pace phase(const struct tcb *tp)
+{
+    if (tp->flags & (TF_RECOVERY | TF_RTO_RECOVERY))
+        return RACK_PACE_REC;
+    return tp->cwnd < tp->ssthresh ? RACK_PACE_SS : RACK_PACE_CA;
+}
+
+void rack_pace(struct tcb *tp)
+{
+    struct rack_conn *c = rack_conn(tp);
+    enum rack_pace now = phase(tp);
+    uint64_t rtt = tp->srtt ? RTE_MAX(tp->srtt, NS_PER_US) : PACER_BURST_NS; /* not known: almost at once */
+    if (!c->pace)
+        return;
+    if (c->pace_rate[now]) {
+        pacer_wish(tp, c->pace_rate[now]);
+        return;
+    }
+    if (now == RACK_PACE_SS) /* that it can double in a round trip */
+        rtt /= 2;
+    uint32_t window = RTE_MIN(tp->cwnd, tp->snd_wnd);
+    if (window < tp->maxseg)
+        window = tp->maxseg;
+    uint64_t most = policer_rate(&c->policer, tp->e->now, rtt);
+    if (most)
+        rtt = RTE_MAX(rtt, window * NS_PER_SEC / most);
+    pacer_wish_window(tp, window, rtt);
+}
+
 /* At a rate: each burst at its time. */
 static void paced_output(struct tcb *tp)
 {
     struct rack_conn *c = rack_conn(tp);
     uint32_t budget = loss_params(tp)->output_burst_segs;
+    rack_pace(tp);
     bool open = pacer_begin(tp);
     while (open && budget > 0 && (resend(tp) || send_new(tp, RTE_MIN(usable(tp, c), pacer_burst(tp))))) {
         open = pacer_open(tp);
@@ -165,10 +195,13 @@ static bool probe_again(struct tcb *tp)
 bool rack_send_probe(struct tcb *tp)
 {
     bool sent = probe_new(tp) || probe_again(tp);
-    if (sent)
-        TCP_LOG_EVENT(tp, BBR_LOG_TO_PROCESS, .flex1 = rack_conn(tp)->tlp.start,
-                      .flex2 = rack_conn(tp)->tlp.is_retrans);
-    return sent;
+    if (!sent)
+        return false;
+    struct rack_conn *c = rack_conn(tp);
+    c->probes++;
+    c->probe_bytes += c->tlp.end_seq - c->tlp.start;
+    TCP_LOG_EVENT(tp, BBR_LOG_TO_PROCESS, .flex1 = c->tlp.start, .flex2 = c->tlp.is_retrans);
+    return true;
 }
 
 /* ---- it left ---- */

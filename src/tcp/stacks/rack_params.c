@@ -64,9 +64,16 @@ static const struct sysctl_oid oids[] = {
     P("misc.rack_dsack_ctl", dsack_ctl, 3, 0, 3, "",
       "Bit 1: the reordering window is open before reordering was seen; bit 2: DSACK widens it (3: RFC "
       "8985)"),
+    P("use_pacing", use_pacing, 0, 0, 1, "", "New connections are paced, at cwnd / SRTT"),
+    P("pacing.pace_max_seg", pace_max_seg, 40, 0, 63, "segments",
+      "Segments that may leave together when paced; 0: as many as the rate has in 1 ms"),
+    P("policing.hold", policing_hold_us, 30000000, 0, UINT32_MAX, "us",
+      "So long a paced connection keeps below the rate that a policer lets through, when it has found one; "
+      "0: never"),
     P("misc.sad_thresh", sad_thresh, 100, 0, INT32_MAX, "blocks",
       "SACK blocks that no honest receiver sends, or that find no room, before a peer's SACK is not heard "
       "any more; 0: never"),
+    S(policed, "events", "Rates of a policer that paced connections found out"),
     S(recoveries, "episodes", "Fast recoveries"),
     S(reo_timeouts, "timeouts", "Times that the reordering timer went off (RFC 8985 section 6.2 step 5)"),
     S(tlp_timeouts, "timeouts", "Times that the probe timer went off (RFC 8985 section 7.3)"),
@@ -132,15 +139,36 @@ void rack_take_params(struct tcb *tp, struct rack_conn *c)
     c->tlp_min_ns = p->tlp_min_us * NS_PER_US;
     c->ack_delay_ns = p->ack_delay_us * NS_PER_US;
     c->sad_thresh = p->sad_thresh;
+    c->pace = p->use_pacing;
+    tp->pacer.max_segs = (uint16_t)p->pace_max_seg;
 }
 
 /* ---- socket options ---- */
+
+static void set_pacing(struct tcb *tp, bool on)
+{
+    rack_conn(tp)->pace = on;
+    if (!on)
+        pacer_wish(tp, 0);
+    else if (TCPS_HAVEESTABLISHED(tp->state))
+        rack_pace(tp);
+    if (TCPS_HAVEESTABLISHED(tp->state))
+        tcb_mark_due(tp); /* what waited for the pacer waits no more */
+}
+
+static void set_rate(struct rack_conn *c, enum rack_pace phase, uint32_t rate)
+{
+    bool first = !c->pace_rate[RACK_PACE_CA] && !c->pace_rate[RACK_PACE_SS] && !c->pace_rate[RACK_PACE_REC];
+    c->pace_rate[phase] = rate;
+    for (unsigned i = 0; first && i < RACK_PACE_N; i++)
+        c->pace_rate[i] = rate;
+}
 
 int rack_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
 {
     struct rack_conn *c = rack_conn(tp);
     int v = 0;
-    if (name < TCP_RACK_REORD_THRESH || name > TCP_RACK_DSACK_OPT)
+    if (name < TCP_RACK_PACE_MAX_SEG || name > TCP_RACK_DSACK_OPT)
         return -ENOPROTOOPT;
     if (len >= sizeof(v))
         memcpy(&v, val, sizeof(v));
@@ -160,6 +188,20 @@ int rack_setopt(struct tcb *tp, int name, const void *val, uint32_t len)
         break;
     case TCP_RACK_DO_DETECTION:
         c->sad_thresh = bad ? c->sad_thresh : v ? RTE_MAX(tp->e->tcp->rack->params.sad_thresh, 1u) : 0;
+        break;
+    case TCP_RACK_PACE_MAX_SEG:
+        bad |= v < 0 || v > 63;
+        tp->pacer.max_segs = bad ? tp->pacer.max_segs : (uint16_t)v;
+        break;
+    case TCP_RACK_PACE_ALWAYS:
+        if (!bad)
+            set_pacing(tp, v != 0);
+        break;
+    case TCP_RACK_PACE_RATE_CA:
+    case TCP_RACK_PACE_RATE_SS:
+    case TCP_RACK_PACE_RATE_REC:
+        if (!bad)
+            set_rate(c, (enum rack_pace)(name - TCP_RACK_PACE_RATE_CA), (uint32_t)v);
         break;
     case TCP_RACK_DSACK_OPT:
         bad |= v < 0 || v > 3;
@@ -188,6 +230,17 @@ int rack_getopt(const struct tcb *tp, int name, void *val, uint32_t *len)
         break;
     case TCP_RACK_DO_DETECTION:
         v = c->sad_thresh > 0;
+        break;
+    case TCP_RACK_PACE_MAX_SEG:
+        v = tp->pacer.max_segs;
+        break;
+    case TCP_RACK_PACE_ALWAYS:
+        v = c->pace;
+        break;
+    case TCP_RACK_PACE_RATE_CA:
+    case TCP_RACK_PACE_RATE_SS:
+    case TCP_RACK_PACE_RATE_REC:
+        v = (int)c->pace_rate[name - TCP_RACK_PACE_RATE_CA];
         break;
     case TCP_RACK_DSACK_OPT:
         v = c->options.window_at_once | c->options.dsack_widens << 1;

@@ -160,7 +160,7 @@ void stack_digest_ecn(struct tcb *tp, const struct tcp_ack *a)
         tp->cc->feedback(tp, &c);
     }
     if (ecn_congested(tp, a->ack, a->ece)) {
-        stack_congestion(tp, CC_ECN, RTE_MIN(stack_flight_of_turn(tp), tp->cwnd));
+        stack_congestion(tp, CC_ECN, stack_window_used(tp));
         undo_forget(&stack_shared(tp)->undo);
     }
 }

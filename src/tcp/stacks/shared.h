@@ -48,6 +48,14 @@ static inline uint32_t stack_flight_of_turn(struct tcb *tp)
     return s->flight;
 }
 
+/* What a cut is a share of (RFC 5681 equation 4): the window as far as it was in flight. The part of a segment that it has beyond whole ones
+ * never is, and counts: of small windows it is much (RFC 9438 §4.6 lets cwnd stand for the flight where it was used). */
+static inline uint32_t stack_window_used(struct tcb *tp)
+{
+    uint32_t flight = stack_flight_of_turn(tp);
+    return flight + tp->maxseg > tp->cwnd ? tp->cwnd : flight;
+}
+
 /* The handshake is over: the window of a new connection. */
 void stack_established(struct tcb *tp);
 /* The congestion control hears of it, and the black box of what it decided. */

@@ -168,6 +168,24 @@ static void tail_drop_by_bytes(void **state)
     assert_int_equal(stats()->queue_drops, 95);
 }
 
+static void policer_drops_what_does_not_conform(void **state)
+{
+    w->police_bps = 1000000;
+    w->police_bytes = 5500;
+    send_frames(100, 1000, 0); /* at once: what the bucket holds */
+    assert_int_equal(n_got, 5);
+    for (unsigned i = 0; i < n_got; i++) {
+        assert_int_equal(got[i].number, i);
+        assert_int_equal(got[i].after, 0);
+    }
+    assert_int_equal(stats()->policed, 95);
+    assert_int_equal(stats()->lost, 0);
+    n_got = 0;
+    w->rate_bps = 4000000;
+    send_frames(400, 1000, 0); /* at four times its rate: a quarter, and the bucket once */
+    assert_in_range(n_got, 100 + 5, 100 + 10);
+}
+
 static void red_drops_before_the_queue_is_full(void **state)
 {
     w->rate_bps = 1000000;
@@ -320,6 +338,7 @@ int main(void)
         T(jitter_keeps_order),
         T(tail_drop_by_packets),
         T(tail_drop_by_bytes),
+        T(policer_drops_what_does_not_conform),
         T(red_drops_before_the_queue_is_full),
         T(rfc3168_red_marks_what_is_capable),
         T(random_loss),

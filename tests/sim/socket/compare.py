@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""compare.py LEAT KERNEL DOCS: runs both builds of scenarios.c and holds their traces against each other. Where they differ on purpose, the table
+"""compare.py DOCS LEAT KERNEL [LEAT KERNEL]...: runs both builds of each file of scenarios and holds their traces against each other. Where they differ on purpose, the table
 of DOCS has the line "| scenario: step | Leat's | Linux's | why |"; a line of the table that is no difference any more is a failure, too."""
 import re
 import subprocess
 import sys
 
-leat, kernel, docs = sys.argv[1:4]
+docs, programs = sys.argv[1], sys.argv[2:]
 
 
 def trace(program):
@@ -23,7 +23,8 @@ def trace(program):
 with open(docs) as f:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in f if line.startswith("|")]
 meant = {row[0]: (row[1], row[2]) for row in rows if len(row) == 4 and ": " in row[0]}
-ours, theirs = trace(leat), trace(kernel)
+ours = [step for program in programs[0::2] for step in trace(program)]
+theirs = [step for program in programs[1::2] for step in trace(program)]
 bad, used, at = 0, set(), dict(theirs)
 for step, result in ours:
     expected = at.pop(step, "(not reached)")

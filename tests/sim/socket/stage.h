@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stage of scenarios.c: the two worlds (Leat's, simulated; the kernel's, in a network namespace), the trace, and what scenarios
-// begin with.
+// The stage of scenarios: what sockets answer, told as a trace on standard output: "scenario: step = result". Each file of scenarios is built
+// twice: over Leat, between two simulated hosts, and (SCENARIOS_KERNEL) over this kernel's sockets on the loopback of a network namespace of its
+// own. compare.py holds the traces against each other; deliberate differences stand in docs/sockets.md.
 #pragma once
 #include <arpa/inet.h>
 #include <errno.h>
@@ -225,4 +226,22 @@ static void reset(int fd)
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     NET(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     NET(close)(fd);
+}
+
+struct scenario {
+    const char *name;
+    void (*run)(void);
+};
+
+static void play(const struct scenario *all, unsigned n)
+{
+    signal(SIGPIPE, SIG_IGN);
+    world();
+    for (unsigned i = 0; i < n; i++) {
+        port++;
+        scenario = all[i].name;
+        all[i].run();
+        fflush(stdout);
+    }
+    end_of_world();
 }

@@ -296,6 +296,72 @@ static void retransmissions_keep_the_rate(void **state)
     close_flow(&f);
 }
 
+/* rack paced by itself: what the window lets out leaves segment by segment, over half a round trip in slow start. */
+static void rack_spreads_its_window(void **state)
+{
+    struct flow f = open_flow(0, 0);
+    int on = 1;
+    sim_enter(f.p->a);
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_ALWAYS, &on, sizeof(on)), -1);
+    assert_int_equal(errno, ENOPROTOOPT); /* of another stack */
+    close_flow(&f);
+    f = (struct flow){.p = pair_new(1, NULL)};
+    memset(&w, 0, sizeof(w));
+    w.sim = f.p->sim;
+    sim_wire(f.p->link, f.p->a)->lose = watch_frame;
+    set(f.p->a, "net.inet.tcp.functions_default", "rack");
+    set(f.p->a, "net.inet.tcp.rack.use_pacing", "1");
+    set(f.p->b, "net.inet.tcp.recvspace", "60000");
+    int listener = listen_b(f.p, 80, 1);
+    connect_pair(f.p, listener, 80, &f.fd_a, &f.fd_b);
+    leat_close(listener);
+    sim_wire(f.p->link, f.p->a)->delay_ns = sim_wire(f.p->link, f.p->b)->delay_ns = 10 * NS_PER_MS;
+    begin(&f);
+    sim_run_for(f.p->sim, 500 * NS_PER_MS);
+    w.n = 0;
+    sim_run_for(f.p->sim, 200 * NS_PER_MS);
+    assert_in_range(w.n, 200, 1000);
+    uint64_t longest = 0;
+    for (unsigned i = 0; i + 1 < w.n; i++) {
+        assert_int_equal(w.d[i].frames, 1);
+        longest = w.d[i + 1].at - w.d[i].at > longest ? w.d[i + 1].at - w.d[i].at : longest;
+    }
+    print_message("%u departures in ten round trips, at most %.1f ms apart\n", w.n, (double)longest / 1e6);
+    assert_true(longest < 11 * NS_PER_MS);
+    close_flow(&f);
+}
+
+/* Fixed rates of the phases, FreeBSD's options: the first that is set sets all. */
+static void rack_keeps_a_fixed_rate(void **state)
+{
+    struct flow f = open_flow(0, 0);
+    struct tcp_function_set rack = {.function_set_name = "rack"};
+    int on = 1, rate = (int)(10 * MBIT_S), segs = 64, got;
+    socklen_t len = sizeof(got);
+    sim_enter(f.p->a);
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_FUNCTION_BLK, &rack, sizeof(rack)), 0);
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_RATE_CA, &rate, sizeof(rate)), 0);
+    assert_int_equal(leat_getsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_RATE_SS, &got, &len), 0);
+    assert_int_equal(got, rate);
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_MAX_SEG, &segs, sizeof(segs)), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_ALWAYS, &on, sizeof(on)), 0);
+    assert_int_equal(leat_getsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_ALWAYS, &got, &len), 0);
+    assert_int_equal(got, 1);
+    begin(&f);
+    sim_run_for(f.p->sim, 100 * NS_PER_MS);
+    w.n = 0;
+    sim_run_for(f.p->sim, 500 * NS_PER_MS);
+    check_gaps(10 * MBIT_S, 1);
+    sim_enter(f.p->a);
+    uint64_t before = f.received;
+    on = 0;
+    assert_int_equal(leat_setsockopt(f.fd_a, IPPROTO_TCP, TCP_RACK_PACE_ALWAYS, &on, sizeof(on)), 0);
+    sim_run_for(f.p->sim, 100 * NS_PER_MS);
+    assert_true(f.received - before > 1000000); /* what waited goes */
+    close_flow(&f);
+}
+
 /* Accepted connections have the limit of their listener, as on Linux. */
 static void a_listeners_limit_is_its_connections(void **state)
 {
@@ -327,6 +393,8 @@ int main(void)
         cmocka_unit_test(ten_megabit_tso),
         cmocka_unit_test(a_hundred_megabit_tso),
         cmocka_unit_test(a_gigabit_tso),
+        cmocka_unit_test(rack_spreads_its_window),
+        cmocka_unit_test(rack_keeps_a_fixed_rate),
         cmocka_unit_test(idle_earns_nothing),
         cmocka_unit_test(the_two_options_are_one_limit),
         cmocka_unit_test(a_limit_changes_at_once),

@@ -23,6 +23,7 @@ static int flood_setup(void **state)
 {
     struct flood *f = calloc(1, sizeof(*f));
     f->p = pair_new(1, NULL);
+    f->from = f->to = -1;
     rng_seed(&f->rng, 7);
     f->attackers = sim_stub(f->p->sim, f->p->b, NULL);
     assert_int_equal(sim_addr(f->attackers, f->p->b, "192.168.0.1/16"), 0);
@@ -116,11 +117,81 @@ static void established_connections_keep_their_throughput(void **state)
     leat_close(l);
 }
 
+#define HONEST 50
+
+/* Begins so many connections at once; they are never accepted. */
+static void honest_connects(struct flood *f)
+{
+    struct sockaddr_in in = addr_of_b(80);
+    sim_enter(f->p->a);
+    for (unsigned i = 0; i < HONEST; i++) {
+        int fd = leat_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        assert_int_equal(leat_connect(fd, (struct sockaddr *)&in, sizeof(in)), -1);
+        assert_int_equal(errno, EINPROGRESS);
+    }
+}
+
+/* Simulated engines have all the time in the world; this one never comes to rest. */
+static unsigned always_busy(struct engine *e, void *arg)
+{
+    e->n_due_last = 1;
+    return 0;
+}
+
+/* net.inet.tcp.syncache.busyrate: of 50,000 SYNs a second a busy engine sees 20,000; who is honest comes again. */
+static void honest_clients_get_in_while_syns_are_shed(void **state)
+{
+    struct flood *f = *state;
+    struct tcp_layer *t = sim_engine(f->p->b)->tcp;
+    int l = listen_b(f->p, 80, 128);
+    engine_station(sim_engine(f->p->b), PHASE_COMPLETIONS, always_busy, NULL);
+    connect_pair(f->p, l, 80, &f->from, &f->to);
+    carry(f, 1000, false);
+    uint64_t before = carry(f, 1000, false);
+    carry(f, 1000, true); /* the cache is full */
+    uint64_t shed = t->stats->sc_shed, seen = t->stats->sc_sendcookie;
+    uint64_t under = carry(f, 1000, true);
+    assert_true(under >= before / 100 * 95);
+    shed = t->stats->sc_shed - shed;
+    seen = t->stats->sc_sendcookie - seen;
+    assert_int_equal(seen + shed, 1000 * FLOOD_PER_MS);
+    assert_in_range(seen, 19000, 23000);
+    honest_connects(f);
+    carry(f, 100, true);
+    uint32_t at_once = t->states[TCPS_ESTABLISHED] - 1;
+    carry(f, 4000, true); /* SYNs after 1 s and 3 s too */
+    uint32_t later = t->states[TCPS_ESTABLISHED] - 1;
+    assert_in_range(at_once, 1, HONEST - 1);
+    assert_in_range(later, at_once + HONEST / 5, HONEST);
+    sim_enter(f->p->b);
+    leat_close(l);
+}
+
+static void an_idle_engine_answers_everybody(void **state)
+{
+    struct flood *f = *state;
+    struct tcp_layer *t = sim_engine(f->p->b)->tcp;
+    int l = listen_b(f->p, 80, 128);
+    connect_pair(f->p, l, 80, &f->from, &f->to); /* and their hosts know each other */
+    f->from = f->to = -1;
+    carry(f, 1000, true);
+    honest_connects(f);
+    carry(f, 100, true);
+    assert_int_equal(t->states[TCPS_ESTABLISHED], 1 + HONEST);
+    assert_int_equal(t->stats->sc_recvcookie, HONEST);
+    assert_int_equal(t->stats->sc_shed, 0);
+    sim_enter(f->p->b);
+    leat_close(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(established_connections_keep_their_throughput, flood_setup,
                                         flood_teardown),
+        cmocka_unit_test_setup_teardown(honest_clients_get_in_while_syns_are_shed, flood_setup,
+                                        flood_teardown),
+        cmocka_unit_test_setup_teardown(an_idle_engine_answers_everybody, flood_setup, flood_teardown),
     };
     return cmocka_run_group_tests_name("synflood", tests, NULL, NULL);
 }

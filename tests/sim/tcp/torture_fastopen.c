@@ -9,6 +9,7 @@
 #include <string.h>
 #include <leat/leat.h>
 #include "port/sim/sim.h"
+#include "sim/seeds.h"
 #include "sysctl/sysctl.h"
 #include "tcp/fastopen.h"
 
@@ -218,22 +219,17 @@ static bool run(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, n = 50, bad = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seeds") == 0)
-            n = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--first") == 0)
-            first = strtoull(argv[i + 1], NULL, 10);
-    }
+    struct seeds asked = seeds_asked(argc, argv, 50);
+    uint64_t bad = 0;
     signal(SIGPIPE, SIG_IGN);
     if (sim_eal_init(256) < 0)
         return 1;
-    for (seed = first; seed < first + n; seed++)
+    for (seed = asked.first; seed < asked.first + asked.n; seed++)
         bad += !run();
     printf("%lu seeds of %d connections, %lu failed; SYNs with data taken %lu, of these repeated %lu; "
            "connections that ran out of tries %lu\n",
-           n, CONNS, bad, taken, repeated, failures);
-    if (n >= 50 && repeated == 0)
+           asked.n, CONNS, bad, taken, repeated, failures);
+    if (asked.n >= 50 && repeated == 0)
         fprintf(stderr, "no SYN came again after its connection had ended: the wire does not do its work\n");
-    return bad != 0 || taken == 0 || (n >= 50 && repeated == 0);
+    return bad != 0 || taken == 0 || (asked.n >= 50 && repeated == 0);
 }

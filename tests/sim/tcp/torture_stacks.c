@@ -9,6 +9,7 @@
 #include <rte_ethdev.h>
 #include <sys/mman.h>
 #include <leat/leat.h>
+#include "sim/seeds.h"
 #include "sim/switch.h"
 #include "sysctl/sysctl.h"
 
@@ -295,21 +296,16 @@ static bool run(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, n = 40, bad = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--seeds") == 0)
-            n = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--first") == 0)
-            first = strtoull(argv[i + 1], NULL, 10);
-    }
+    struct seeds asked = seeds_asked(argc, argv, 40);
+    uint64_t bad = 0;
     signal(SIGPIPE, SIG_IGN);
     if (sim_eal_init(512) < 0)
         return 1;
     make_file();
-    for (seed = first; seed < first + n; seed++)
+    for (seed = asked.first; seed < asked.first + asked.n; seed++)
         bad += !run();
     switched_print(&total);
-    printf("%lu seeds, %lu failed; %lu bytes, %lu ends of connections that the wire broke\n", n, bad,
+    printf("%lu seeds, %lu failed; %lu bytes, %lu ends of connections that the wire broke\n", asked.n, bad,
            received, failures);
     return bad != 0;
 }

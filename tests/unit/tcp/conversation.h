@@ -169,6 +169,7 @@ static void run_due(void)
     while ((d = TAILQ_FIRST(&now)) != NULL) {
         TAILQ_REMOVE(&now, d, link);
         d->queued = false;
+        e.n_due--;
         d->run(d);
     }
 }

@@ -41,6 +41,29 @@ static void cost_of_a_segment_in_order(void **state)
     forget_sent();
 }
 
+/* ---- SYN floods: what one too many costs while connections have work (net.inet.tcp.syncache.busyrate) ---- */
+
+static void cost_of_a_syn_that_is_shed(void **state)
+{
+    struct rte_mbuf *m;
+    established();
+    set("net.inet.tcp.syncache.cachelimit", "0");
+    set("net.inet.tcp.syncache.busyrate", "1");
+    for (unsigned i = 0; i < 2; i++) { /* a cookie begins it, the second one spends what there is */
+        peer_port = rte_cpu_to_be_16((uint16_t)(20000 + i));
+        m = segment("S", 0, 0, 0, 65535, "mss 1460 sackOK");
+        e.n_due_last = 1;
+        at_most("a SYN answered with a cookie", cost_of(m), 4000);
+        forget_sent();
+    }
+    peer_port = rte_cpu_to_be_16(20002);
+    m = segment("S", 0, 0, 0, 65535, "mss 1460 sackOK");
+    e.n_due_last = 1;
+    at_most("a SYN that is shed", cost_of(m), 500);
+    forget_sent();
+    assert_int_equal(stat("sc_shed"), 1);
+}
+
 /* ---- CVE-2016-5696: a common limit of challenge ACKs told an attacker what happens on other people's connections ---- */
 
 static unsigned challenges_answered(unsigned rsts)
@@ -338,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(cost_of_a_segment_in_order),
+        TEST(cost_of_a_syn_that_is_shed),
         TEST(cve_2016_5696_challenge_acks_of_one_connection_do_not_count_for_another),
         TEST(cve_2018_5390_tiny_segments_out_of_order_cost_little),
         TEST(cve_2018_5390_memory_counts_buffers),

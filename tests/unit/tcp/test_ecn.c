@@ -217,7 +217,7 @@ static void accecn_bytes_are_in_tcp_info(void **state)
     struct tcb *tp = agreed();
     struct leat_freebsd_tcp_info info;
     tp->ecn = TE_ON | TE_ACCURATE;
-    accecn_start(tp);
+    accecn_start(tp, false);
     in_ecn(ECN_ECT0, "A", 1, 1000, 1);
     in_ecn(ECN_CE, "A", 1001, 500, 1);
     in_ecn(ECN_ECT1, "A", 1501, 200, 1);

@@ -2,6 +2,7 @@
 // Parts of loss recovery by themselves: PRR, lost retransmissions, undo, F-RTO, the ring of timed segments.
 #include "conversation.h"
 #include "tcp/loss/frto.h"
+#include "tcp/loss/policer.h"
 #include "tcp/loss/prr.h"
 #include "tcp/loss/rttring.h"
 #include "tcp/loss/scoreboard.h"
@@ -235,6 +236,49 @@ static void eight_segments_of_a_window_are_timed(void **state)
     assert_int_equal(r.n, 0);
 }
 
+/* ---- policers ---- */
+
+/* A round of 100 ms. */
+static bool round_after_loss(struct policer *p, uint64_t at, uint32_t delivered, uint32_t lost, bool queued)
+{
+    policer_begin(p, at, lost);
+    policer_acked(p, delivered / 2, 0);
+    policer_acked(p, delivered - delivered / 2, 0);
+    return policer_end(p, at + 100 * NS_PER_MS, queued, 10 * NS_PER_SEC);
+}
+
+static void heavy_loss_without_a_queue_is_a_policer(void **state)
+{
+    struct policer p = {0};
+    assert_true(round_after_loss(&p, NS_PER_SEC, 100 * MSS, 30 * MSS, false));
+    assert_int_equal(p.cap, 1000000 - 1000000 / 16);
+    assert_int_equal(policer_rate(&p, 5 * NS_PER_SEC, 100 * NS_PER_MS), p.cap);
+    memset(&p, 0, sizeof(p));
+    assert_false(round_after_loss(&p, NS_PER_SEC, 100 * MSS, 30 * MSS, true)); /* a queue was full */
+    assert_int_equal(policer_rate(&p, 5 * NS_PER_SEC, 100 * NS_PER_MS), 0);
+}
+
+static void single_losses_are_a_policers_at_the_same_rate(void **state)
+{
+    struct policer p = {0};
+    assert_false(round_after_loss(&p, NS_PER_SEC, 100 * MSS, MSS, false));
+    assert_false(round_after_loss(&p, 2 * NS_PER_SEC, 70 * MSS, MSS, false)); /* chance */
+    assert_true(round_after_loss(&p, 3 * NS_PER_SEC, 72 * MSS, MSS, false));
+}
+
+static void a_policer_is_tried_again(void **state)
+{
+    struct policer p = {0};
+    const uint64_t rtt = 100 * NS_PER_MS;
+    round_after_loss(&p, NS_PER_SEC, 100 * MSS, 30 * MSS, false);
+    uint64_t until = p.until, cap = p.cap;
+    assert_int_equal(until, NS_PER_SEC + rtt + 10 * NS_PER_SEC);
+    assert_int_equal(policer_rate(&p, until, rtt), cap + cap / 16);
+    assert_int_equal(policer_rate(&p, until + 3 * rtt, rtt), cap + 4 * (cap / 16));
+    policer_rate(&p, until + 20 * rtt, rtt);
+    assert_int_equal(policer_rate(&p, until + 20 * rtt, rtt), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +296,9 @@ int main(void)
         TEST(dsack_of_what_was_not_sent_again_says_nothing),
         TEST(frto_finds_a_mistake),
         TEST(frto_finds_a_loss),
+        TEST(heavy_loss_without_a_queue_is_a_policer),
+        TEST(single_losses_are_a_policers_at_the_same_rate),
+        TEST(a_policer_is_tried_again),
         TEST(eight_segments_of_a_window_are_timed),
     };
     return cmocka_run_group_tests(tests, set_up_group, NULL);

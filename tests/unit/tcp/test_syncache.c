@@ -18,14 +18,19 @@ static void syn(unsigned port)
     in_opt("S", 0, 0, 0, 1000, "mss 1460 sackOK");
 }
 
+static void throw_away_sent(void)
+{
+    while (at_caught < n_caught)
+        next_sent();
+    n_caught = at_caught = 0;
+}
+
 /* SYNs of n ports from first on, their SYN-ACKs thrown away. */
 static void syns(unsigned first, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         syn(first + i);
-        while (at_caught < n_caught)
-            next_sent();
-        n_caught = at_caught = 0;
+        throw_away_sent();
     }
 }
 
@@ -330,6 +335,134 @@ static void listener_options_are_inherited(void **state)
     assert_ptr_equal(tp->stack, l->stack);
 }
 
+/* ---- a flood and connections with work ---- */
+
+/* The cache overflows, and the turn before this one had connections to run for. */
+static struct tcb *flooded_and_busy(void)
+{
+    set("net.inet.tcp.syncache.cachelimit", "1");
+    set("net.inet.tcp.syncache.rexmtlimit", "0"); /* the one that is in says no more */
+    struct tcb *l = listening(20);
+    wait_ms(1000);
+    syns(1000, 2);
+    assert_int_equal(stat("sc_sendcookie"), 1);
+    e.n_due_last = 1;
+    return l;
+}
+
+static void nothing(struct due *d)
+{
+}
+
+static uint64_t answered(unsigned first, unsigned n)
+{
+    uint64_t before = stat("sc_sendcookie") + stat("sc_added"), shed = stat("sc_shed");
+    syns(first, n);
+    uint64_t now = stat("sc_sendcookie") + stat("sc_added") - before;
+    assert_int_equal(now + stat("sc_shed") - shed, n);
+    return now;
+}
+
+static void sysctl_busyrate_of_syns_while_connections_have_work(void **state)
+{
+    flooded_and_busy();
+    assert_int_equal(answered(2000, 1000), 201); /* what 10 ms saved of 20,000 a second, and one */
+    assert_int_equal(answered(3000, 1000), 0);
+    wait_ms(1);
+    assert_int_equal(answered(4000, 1000), 20);
+    set("net.inet.tcp.syncache.busyrate", "5000");
+    wait_ms(2);
+    assert_int_equal(answered(5000, 1000), 10);
+    e.n_due_last = 0;
+    struct due d;
+    due_init(&d, nothing);
+    engine_mark_due(&e, &d); /* a connection is to send in this turn */
+    assert_int_equal(answered(6000, 1), 0);
+    assert_int_equal(answered(7000, 1000), 1000);
+}
+
+static void a_shed_syn_gets_in_when_it_comes_again(void **state)
+{
+    flooded_and_busy();
+    answered(2000, 1000);
+    syn(5000);
+    expect_nothing();
+    wait_ms(1000); /* its sender's RTO */
+    e.n_due_last = 1;
+    syn(5000);
+    expect("SA", 0, 0, 1);
+    in("A", 1, 0, 1, 1000);
+    assert_int_equal(stat("sc_recvcookie"), 1);
+}
+
+static void an_engine_without_other_work_answers_every_syn(void **state)
+{
+    flooded_and_busy();
+    e.n_due_last = 0;
+    assert_int_equal(answered(2000, 3000), 3000);
+}
+
+static void without_a_flood_no_syn_is_shed(void **state)
+{
+    listening(20);
+    e.n_due_last = 1;
+    assert_int_equal(answered(2000, 3000), 3000);
+    assert_int_equal(stat("sc_added"), 3000);
+}
+
+static void completed_handshakes_pay_for_more(void **state)
+{
+    struct tcb *l = flooded_and_busy();
+    answered(2000, 1000);
+    wait_ms(10);
+    for (unsigned i = 0; i < 1000; i++) { /* all at once, five times what was saved */
+        e.n_due_last = 1;
+        syn(5000 + i);
+        expect("SA", 0, 0, 1);
+        in("A", 1, 0, 1, 1000);
+        tcp_close(tcp_accept(l), true);
+        throw_away_sent();
+    }
+    assert_int_equal(stat("sc_recvcookie"), 1000);
+    assert_int_equal(stat("sc_shed"), 799);
+}
+
+static void only_syns_are_shed(void **state)
+{
+    flooded_and_busy();
+    syn(5000);
+    expect("SA", 0, 0, 1);
+    uint32_t isn = our_isn;
+    answered(2000, 1000);
+    from_port(5000);
+    our_isn = isn;
+    in("A", 1, 0, 1, 1000);
+    assert_int_equal(stat("sc_recvcookie"), 1);
+}
+
+static void without_cookies_an_eviction_tells_of_the_flood(void **state)
+{
+    set("net.inet.tcp.syncookies", "0");
+    set("net.inet.tcp.syncache.cachelimit", "1");
+    listening(20);
+    wait_ms(1000);
+    syns(1000, 2);
+    e.n_due_last = 1;
+    syns(2000, 1000);
+    assert_int_equal(stat("sc_shed"), 1000 - 201);
+    wait_ms(1100); /* no overflow for a second */
+    e.n_due_last = 1;
+    syn(5000);
+    expect("SA", 0, 0, 1);
+}
+
+static void sysctl_busyrate_0_sheds_nothing(void **state)
+{
+    set("net.inet.tcp.syncache.busyrate", "0");
+    flooded_and_busy();
+    assert_int_equal(answered(2000, 3000), 3000);
+}
+
 #ifdef LEAT_FAULT_INJECTION
 static void no_memory_for_an_entry_means_a_cookie(void **state)
 {
@@ -419,6 +552,14 @@ int main(void)
         TEST(a_lost_syn_ack_means_a_window_of_one_segment),
         TEST(the_handshake_gives_a_round_trip_time),
         TEST(listener_options_are_inherited),
+        TEST(sysctl_busyrate_of_syns_while_connections_have_work),
+        TEST(a_shed_syn_gets_in_when_it_comes_again),
+        TEST(an_engine_without_other_work_answers_every_syn),
+        TEST(without_a_flood_no_syn_is_shed),
+        TEST(completed_handshakes_pay_for_more),
+        TEST(only_syns_are_shed),
+        TEST(without_cookies_an_eviction_tells_of_the_flood),
+        TEST(sysctl_busyrate_0_sheds_nothing),
 #ifdef LEAT_FAULT_INJECTION
         TEST(no_memory_for_an_entry_means_a_cookie),
         TEST(no_memory_for_an_entry_nor_cookies_drops_the_syn),
