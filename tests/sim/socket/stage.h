@@ -123,7 +123,7 @@ static void told_poll(const char *step, int fd)
         told_events(step, (uint32_t)p.revents);
 }
 
-static void told_so_error(const char *step, int fd)
+static inline void told_so_error(const char *step, int fd)
 {
     int v = -1;
     socklen_t len = sizeof(v);
@@ -146,7 +146,7 @@ static struct sockaddr_in in4(const char *addr, uint16_t p)
     return in;
 }
 
-static struct sockaddr_in6 in6(const char *addr, uint16_t p)
+static inline struct sockaddr_in6 in6(const char *addr, uint16_t p)
 {
     struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(p)};
     inet_pton(AF_INET6, addr, &in.sin6_addr);
