@@ -45,7 +45,7 @@ static bool client, reconnect, bulk;
 static uint64_t syns; /* forged, a second; 0: no flood */
 static unsigned conns, seconds;
 static uint64_t done, t_begin, t_count, done_at_count;
-static struct conn *all, teller; /* teller: asks the server for its load */
+static struct conn *all;
 static volatile sig_atomic_t stop;
 static char buf[CHUNK];
 
@@ -166,6 +166,7 @@ static void client_read(struct conn *c)
 }
 
 #ifndef PEER_KERNEL
+static struct conn teller; /* asks the server for its load */
 /*
  * ---- client of synflood: windows take turns, so that other work of the machine falls on all alike. Their middle counts: the kernel takes
  * 5 % of a CPU that somebody would have all to himself, and all at once ----
