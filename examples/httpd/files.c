@@ -118,8 +118,10 @@ bool files_init(struct files *fs, unsigned trust_ms)
 
 void files_fini(struct files *fs)
 {
-    while (!TAILQ_EMPTY(&fs->known))
-        forget(fs, TAILQ_FIRST(&fs->known));
+    for (struct file *next, *f = TAILQ_FIRST(&fs->known); f; f = next) {
+        next = TAILQ_NEXT(f, age);
+        forget(fs, f);
+    }
     free(fs->buckets);
     fs->buckets = NULL;
 }
