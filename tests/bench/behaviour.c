@@ -103,12 +103,15 @@ static void unlimited(struct sim_node *n)
         die("sysctl");
 }
 
+/* Of packets; to take it costs more time than many a short measurement. */
+static unsigned megabytes;
+
 static void world_make(uint64_t seed, double rtt_ms, double rate_mbps, unsigned queue)
 {
     memset(&w, 0, sizeof(w));
     for (unsigned i = 0; i < FLOWS; i++)
         w.from[i] = w.to[i] = -1;
-    if (sim_eal_init(1024) < 0 || !(w.sim = sim_create(seed)))
+    if (sim_eal_init(megabytes) < 0 || !(w.sim = sim_create(seed)))
         die("simulator");
     w.client = sim_host(w.sim, "client");
     w.server = sim_host(w.sim, "server");
@@ -537,15 +540,21 @@ static const struct {
     const char *name;
     int args;
     int (*run)(char **args);
-} kinds[] = {{"goodput", 6, goodput}, {"pair", 6, pair},      {"burst", 4, burst_loss},
-             {"trace", 5, trace},     {"flows", 5, flows},    {"tail", 4, tail_loss},
-             {"reorder", 4, reorder}, {"policed", 7, policed}};
+    unsigned megabytes;
+} kinds[] = {
+    {"goodput", 6, goodput, 1024}, {"pair", 6, pair, 1024},      {"burst", 4, burst_loss, 1024},
+    {"trace", 5, trace, 1024},     {"flows", 5, flows, 256},     {"tail", 4, tail_loss, 256},
+    {"reorder", 4, reorder, 256},  {"policed", 7, policed, 256},
+};
 
 int main(int argc, char **argv)
 {
-    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (argc == kinds[i].args + 2 && strcmp(argv[1], kinds[i].name) == 0)
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (argc == kinds[i].args + 2 && strcmp(argv[1], kinds[i].name) == 0) {
+            megabytes = kinds[i].megabytes;
             return kinds[i].run(argv + 2);
+        }
+    }
     fprintf(stderr, "usage: behaviour goodput STACK CC random|periodic LOSS RTT_MS EVENTS\n"
                     "       behaviour pair CC CC RATE_MBPS RTT_MS QUEUE SECONDS\n"
                     "       behaviour burst CC RATE_MBPS RTT_MS LOST\n"
