@@ -49,7 +49,7 @@ enum tcb_ecn {
 
 struct ecn_params {
     uint32_t enable;     /* net.inet.tcp.ecn.enable */
-    uint32_t option;     /* net.inet.tcp.ecn.option: 1 and 2 as ECN_OPTION_… of accecn.h */
+    uint32_t option;     /* net.inet.tcp.ecn.option: 0, 1 or ACCECN_OPTION_ALWAYS (accecn.h) */
     uint32_t maxretries; /* net.inet.tcp.ecn.maxretries */
 };
 
