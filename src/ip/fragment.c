@@ -9,7 +9,9 @@
 #include <netinet/ip_icmp.h>
 #include <rte_ip.h>
 #include <rte_ip_frag.h>
+#include <rte_tcp.h>
 #include "base/alloc.h"
+#include "base/cksum.h"
 #include "ip/priv.h"
 
 #define PARTS_MAX  48u /* of one packet sent */
@@ -221,6 +223,17 @@ static uint32_t identification(struct ip_layer *ip)
     return (uint32_t)siphash24(&ip->e->secret, &n, sizeof(n));
 }
 
+/* Of the whole, before it is cut: no NIC sees it in one piece. */
+static void finish_cksum(struct rte_mbuf *m)
+{
+    uint32_t off = m->l3_len;
+    if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM))
+        return;
+    rte_pktmbuf_mtod_offset(m, struct rte_tcp_hdr *, off)->cksum =
+        (uint16_t)~cksum_mbuf(m, off, m->pkt_len - off);
+    m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
+}
+
 int fragment_output(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_send *how)
 {
     struct rte_mbuf *parts[PARTS_MAX];
@@ -228,7 +241,8 @@ int fragment_output(struct ip_layer *ip, struct rte_mbuf *m, const struct ip_sen
     uint16_t mtu = (uint16_t)how->path->mtu;
     bool v4 = ip_addr_is_v4(how->dst);
     int n = -ENOMEM;
-    if (!fault_now()) /* the checksum of the transport must be right before it is cut */
+    finish_cksum(m);
+    if (!fault_now())
         n = v4 ? rte_ipv4_fragment_packet(m, parts, PARTS_MAX, mtu, pool, pool)
                : rte_ipv6_fragment_packet(m, parts, PARTS_MAX, mtu, pool, pool);
     rte_pktmbuf_free(m);

@@ -226,6 +226,8 @@ static void timeout_is_told_when_the_first_fragment_was_there(void **state)
 
 /* ---- output ---- */
 
+static uint64_t output_flags;
+
 static int output(const char *from, const char *to, unsigned len, bool df)
 {
     struct rte_mbuf *m = fake_zeros(RTE_MIN(len, 1800u)), *last = m;
@@ -239,6 +241,7 @@ static int output(const char *from, const char *to, unsigned len, bool df)
         last = last->next;
         fill(rte_pktmbuf_mtod(last, uint8_t *), m->pkt_len, n);
     }
+    m->ol_flags |= output_flags;
     assert_int_equal(ip_path_find(f.e, &src, &dst, 0, &path), 0);
     int rc = ip_output(f.e, m, &how);
     link_transmit(f.e, NULL);
@@ -320,6 +323,43 @@ static void rfc8200_45_output_with_a_fragment_header(void **state)
     assert_true(((const struct rte_ipv6_fragment_ext *)(sent6(0) + 1))->id != id);
 }
 
+/* The bytes of the pieces behind their headers, in one. */
+static unsigned gather(uint8_t *whole, bool v4)
+{
+    unsigned headers = v4 ? 34 : 14 + 48, len = 0;
+    for (unsigned i = 0; i < f.n_sent; i++) {
+        unsigned n = f.sent[i]->pkt_len - headers;
+        const void *at = rte_pktmbuf_read(f.sent[i], headers, n, whole + len);
+        memmove(whole + len, at, n);
+        len += n;
+        assert_false(f.sent[i]->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM);
+        rte_pktmbuf_free(f.sent[i]);
+    }
+    f.n_sent = 0;
+    return len;
+}
+
+/* No port can sum what it sees in pieces. PROTO_TEST stands for TCP; the pseudo header is TCP's. */
+static void transport_checksum_is_made_before_the_cut(void **state)
+{
+    for (unsigned v4 = 0; v4 < 2; v4++) {
+        uint8_t whole[4000];
+        output_flags = RTE_MBUF_F_TX_TCP_CKSUM;
+        assert_int_equal(v4 ? output("10.0.0.1", "10.0.0.2", 4000, false)
+                            : output("2001:db8::1", "2001:db8::2", 4000, false),
+                         0);
+        output_flags = 0;
+        assert_int_equal(f.n_sent, 3);
+        assert_int_equal(gather(whole, v4), 4000);
+        struct ip_addr src = ip(v4 ? "10.0.0.1" : "2001:db8::1"), dst = ip(v4 ? "10.0.0.2" : "2001:db8::2");
+        uint32_t sum = rte_raw_cksum(whole, 4000), at = v4 ? 12 : 0;
+        sum += rte_raw_cksum(src.b + at, 16 - at) + rte_raw_cksum(dst.b + at, 16 - at) + htons(4000) +
+               htons(IPPROTO_TCP);
+        sum = (sum >> 16) + (sum & 0xffff);
+        assert_int_equal((sum >> 16) + (sum & 0xffff), 0xffff);
+    }
+}
+
 static void too_many_parts_or_df_are_dropped_and_counted(void **state)
 {
     assert_int_equal(output("10.0.0.1", "10.0.0.2", 1481, true), -EMSGSIZE);
@@ -362,6 +402,7 @@ int main(void)
         HOST_TEST(timeout_is_told_when_the_first_fragment_was_there),
         HOST_TEST(rfc791_output_cuts_in_eights_and_numbers_them_alike),
         HOST_TEST(rfc8200_45_output_with_a_fragment_header),
+        HOST_TEST(transport_checksum_is_made_before_the_cut),
         HOST_TEST(too_many_parts_or_df_are_dropped_and_counted),
         HOST_TEST(no_buffer_for_a_fragment_loses_the_packet_only),
     };
