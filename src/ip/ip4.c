@@ -6,10 +6,9 @@
 
 static bool header_sum_good(const struct rte_mbuf *m, const struct rte_ipv4_hdr *ip, unsigned hlen)
 {
-    uint64_t told = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-    if (told == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+    if (pkt_ip_good(m))
         return true;
-    if (told == RTE_MBUF_F_RX_IP_CKSUM_BAD)
+    if (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_BAD)
         return false;
     return rte_raw_cksum(ip, hlen) == 0xffff;
 }
@@ -69,7 +68,7 @@ static void fill_info(struct rte_mbuf *m, const struct rte_ipv4_hdr *h, unsigned
     info->proto = h->next_proto_id;
     info->tos = h->type_of_service;
     info->ttl = h->time_to_live;
-    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+    if (pkt_l4_good(m))
         info->flags |= PKT_CKSUM_OK;
     m->l3_len = hlen;
 }

@@ -33,7 +33,7 @@ static uint64_t *check(struct ip_layer *ip, struct rte_mbuf *m)
         ip_trim(m, total);
     info->tos = (uint8_t)(rte_be_to_cpu_32(h->vtc_flow) >> 20);
     info->ttl = h->hop_limits;
-    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+    if (pkt_l4_good(m))
         info->flags |= PKT_CKSUM_OK;
     return NULL;
 }

@@ -39,6 +39,19 @@ static inline struct pkt_info *pkt_info(struct rte_mbuf *m)
     return (struct pkt_info *)rte_mbuf_to_priv(m);
 }
 
+/*
+ * The port vouches for what the transport carries: its checksum is right, or nobody wrote one, since the packet never left the machine
+ * (RTE_MBUF_F_RX_L4_CKSUM_NONE: a guest's and a host's virtio), which has GOOD's bit too. Likewise the IPv4 header.
+ */
+static inline bool pkt_l4_good(const struct rte_mbuf *m)
+{
+    return m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+static inline bool pkt_ip_good(const struct rte_mbuf *m)
+{
+    return m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
+
 #define NETIF_TX_MAX     1024 /* upper end of net.link.txq_max */
 #define NETIF_NAMSIZ     16
 #define NETIF_GROUPS_MAX 64

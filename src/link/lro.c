@@ -71,9 +71,9 @@ static bool sums_good(struct rte_mbuf *m, const struct segment *s)
     uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     if (ip == RTE_MBUF_F_RX_IP_CKSUM_BAD || l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
         return false;
-    if (s->v4 && ip != RTE_MBUF_F_RX_IP_CKSUM_GOOD && rte_raw_cksum(s->l3, s->l3_len) != 0xffff)
+    if (s->v4 && !pkt_ip_good(m) && rte_raw_cksum(s->l3, s->l3_len) != 0xffff)
         return false;
-    if (l4 != RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+    if (!pkt_l4_good(m) &&
         (s->v4 ? rte_ipv4_udptcp_cksum_verify((const struct rte_ipv4_hdr *)s->l3, s->tcp)
                : rte_ipv6_udptcp_cksum_verify((const struct rte_ipv6_hdr *)s->l3, s->tcp)) != 0)
         return false;

@@ -51,7 +51,7 @@ static bool ip_offered(const struct port *port, const struct rte_mbuf *m)
 bool offload_needed(const struct port *port, const struct rte_mbuf *m)
 {
     if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-        return !tso_offered(port, m);
+        return !tso_offered(port, m) || !ip_offered(port, m);
     return m->nb_segs > port->tx_seg_max || !l4_offered(port, m) || !ip_offered(port, m);
 }
 
@@ -122,7 +122,7 @@ static void finish_one(struct netif *nif, struct rte_mbuf *m)
         summed = true;
     }
     nif->stats.sw_cksum += summed;
-    if (m->nb_segs > nif->port->tx_seg_max)
+    if (m->nb_segs > nif->port->tx_seg_max && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
         m = linearise(nif, m);
     if (m)
         netif_enqueue(nif, m);
@@ -283,7 +283,7 @@ static void software_tso(struct netif *nif, struct rte_mbuf *m)
 
 void offload_finish(struct netif *nif, struct rte_mbuf *m)
 {
-    if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+    if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && !tso_offered(nif->port, m))
         software_tso(nif, m);
     else
         finish_one(nif, m);

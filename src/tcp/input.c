@@ -31,8 +31,7 @@ static uint32_t pseudo_sum(const struct pkt_info *info, uint32_t len)
 
 static bool checksum_good(const struct rte_mbuf *m, const struct pkt_info *info)
 {
-    if ((info->flags & PKT_CKSUM_OK) ||
-        (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+    if ((info->flags & PKT_CKSUM_OK) || pkt_l4_good(m))
         return true;
     return __rte_raw_cksum_reduce(pseudo_sum(info, m->pkt_len) + cksum_mbuf(m, 0, m->pkt_len)) == 0xffff;
 }

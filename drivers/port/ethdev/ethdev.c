@@ -227,16 +227,26 @@ static int choose_mtu(struct opening *o)
     return 0;
 }
 
-/* TSO leaves the checksums to the device, and IPv4 ones too: without them it is of no use. */
+/* virtio has no IPv4 checksum: the header of the large packet has a right one, and who cuts it makes those of the pieces. */
+static bool tso_sums_headers(const struct rte_eth_dev_info *info, uint64_t tx)
+{
+    static const char *const virtio[] = {"net_virtio", "net_virtio_user", "net_vhost"};
+
+    for (unsigned i = 0; i < RTE_DIM(virtio); i++)
+        if (strcmp(info->driver_name, virtio[i]) == 0)
+            return true;
+    return tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+}
+
+/* TSO leaves the checksums to the device: without them it is of no use. */
 static void choose_offloads(struct opening *o)
 {
     const struct rte_eth_dev_info *info = &o->d->info;
     uint64_t tx = info->tx_offload_capa & TX_OFFLOADS & ~o->opt->tx_offloads_off;
     uint64_t rx = info->rx_offload_capa & RX_OFFLOADS & ~o->opt->rx_offloads_off;
-    uint64_t tso_needs =
-        RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    uint64_t tso_needs = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 
-    if ((tx & tso_needs) != tso_needs)
+    if ((tx & tso_needs) != tso_needs || !tso_sums_headers(info, tx))
         tx &= ~RTE_ETH_TX_OFFLOAD_TCP_TSO;
     if (offloads_are_wrong(info)) {
         tx &= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;

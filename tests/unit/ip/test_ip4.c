@@ -76,6 +76,18 @@ static void checksum_is_the_nics_word_when_it_gave_one(void **state)
     assert_true(pkt_info(delivered(m))->flags & PKT_CKSUM_OK);
 }
 
+/* RTE_MBUF_F_RX_*_CKSUM_NONE, of a packet that never left the machine: nobody wrote a checksum, and nothing is wrong with it. */
+static void checksum_that_nobody_wrote_is_not_asked_for(void **state)
+{
+    struct rte_mbuf *m = packet4(PROTO_TEST, 8);
+    header(m)->hdr_checksum ^= 1;
+    m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE;
+    assert_true(pkt_info(delivered(m))->flags & PKT_CKSUM_OK);
+    m = packet4(PROTO_TEST, 8);
+    m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
+    assert_false(pkt_info(delivered(m))->flags & PKT_CKSUM_OK);
+}
+
 static void from_to(const char *src, const char *dst, const char *counter)
 {
     struct rte_mbuf *m = packet4(PROTO_TEST, 8);
@@ -220,6 +232,7 @@ int main(void)
         HOST_TEST(tcp_goes_up_as_one_burst),
         HOST_TEST(rfc1122_3211_bad_headers_are_dropped_each_with_its_counter),
         HOST_TEST(checksum_is_the_nics_word_when_it_gave_one),
+        HOST_TEST(checksum_that_nobody_wrote_is_not_asked_for),
         HOST_TEST(rfc1122_3213_addresses_that_cannot_be),
         HOST_TEST(what_is_not_for_us_is_neither_taken_nor_forwarded),
         HOST_TEST(tentative_address_takes_nothing),

@@ -193,6 +193,22 @@ static void tso_by_reference_when_the_port_sums(void **state)
     check_segments(false, 20000, 1448, FLAGS);
 }
 
+/* virtio: TSO, and no checksum of IPv4 headers. The packet stays whole, its header with a checksum. */
+static void tso_of_a_port_without_ipv4_checksums(void **state)
+{
+    host(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM, 32);
+    transmit(tcp_packet(false, 20000, 1900, 1448, FLAGS));
+    assert_int_equal(f.n_sent, 1);
+    const struct rte_mbuf *m = f.sent[0];
+    const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, 14);
+    assert_int_equal(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IP_CKSUM),
+                     RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM);
+    assert_int_equal(rte_raw_cksum(ip, sizeof(*ip)), 0xffff);
+    assert_int_equal(f.nif->stats.sw_tso, 0);
+    rte_pktmbuf_free(f.sent[0]);
+    f.n_sent = 0;
+}
+
 static void tso_that_fits_one_segment(void **state)
 {
     host(0, 1);
@@ -315,6 +331,7 @@ int main(void)
         T(tso_in_software_ip4),
         T(tso_in_software_ip6),
         T(tso_by_reference_when_the_port_sums),
+        T(tso_of_a_port_without_ipv4_checksums),
         T(tso_that_fits_one_segment),
         T(tso_left_to_the_port),
         T(tso_with_more_pieces_than_the_port_takes),
