@@ -31,12 +31,25 @@ FOR_EACH_CPU static uint64_t sum_words(const uint8_t *p, uint32_t len)
     return a[0] + a[1] + a[2] + a[3]; /* of 4 GiB at most: no carry is lost */
 }
 
-static uint16_t raw_sum(const void *data, uint32_t len)
+/* The same, copied meanwhile. */
+FOR_EACH_CPU static uint64_t copy_words(uint8_t *to, const uint8_t *p, uint32_t len)
 {
-    const uint8_t *p = data;
-    uint64_t sum = len >= 64 ? sum_words(p, len) : 0;
-    p += len & ~63u;
-    len &= 63;
+    lanes a = {0}, b = {0};
+    for (; len >= 2 * sizeof(a); len -= (uint32_t)(2 * sizeof(a)), p += 2 * sizeof(a), to += 2 * sizeof(a)) {
+        lanes x = *(const lanes *)p, y = *(const lanes *)(p + sizeof(x));
+        *(lanes *)to = x;
+        *(lanes *)(to + sizeof(x)) = y;
+        a += (x & UINT32_MAX) + (x >> 32);
+        b += (y & UINT32_MAX) + (y >> 32);
+    }
+    a += b;
+    return a[0] + a[1] + a[2] + a[3];
+}
+
+/* What is left behind the multiples of 64. */
+static uint64_t sum_rest(const uint8_t *p, uint32_t len)
+{
+    uint64_t sum = 0;
     for (; len >= sizeof(uint64_t); len -= (uint32_t)sizeof(uint64_t), p += sizeof(uint64_t)) {
         uint64_t w;
         memcpy(&w, p, sizeof(w));
@@ -54,6 +67,11 @@ static uint16_t raw_sum(const void *data, uint32_t len)
         memcpy(&w, p, len);
         sum += w;
     }
+    return sum;
+}
+
+static uint16_t fold(uint64_t sum)
+{
     sum = (sum >> 32) + (sum & UINT32_MAX);
     sum = (sum >> 32) + (sum & UINT32_MAX);
     sum = (sum >> 16) + (sum & 0xffff);
@@ -61,9 +79,43 @@ static uint16_t raw_sum(const void *data, uint32_t len)
     return (uint16_t)((sum >> 16) + sum);
 }
 
+static uint16_t raw_sum(const void *data, uint32_t len)
+{
+    const uint8_t *p = data;
+    uint64_t sum = len >= 64 ? sum_words(p, len) : 0;
+    return fold(sum + sum_rest(p + (len & ~63u), len & 63));
+}
+
+static uint64_t copy_rest(uint8_t *to, const uint8_t *p, uint32_t len)
+{
+    uint64_t sum = 0;
+    for (; len >= sizeof(uint32_t);
+         len -= (uint32_t)sizeof(uint32_t), p += sizeof(uint32_t), to += sizeof(uint32_t)) {
+        uint32_t w;
+        memcpy(&w, p, sizeof(w));
+        memcpy(to, &w, sizeof(w));
+        sum += w;
+    }
+    if (len > 0) {
+        uint32_t w = 0;
+        memcpy(&w, p, len);
+        memcpy(to, &w, len);
+        sum += w;
+    }
+    return sum;
+}
+
+uint16_t cksum_copy(void *to, const void *from, uint32_t len)
+{
+    uint32_t many = len & ~63u;
+    uint64_t sum = many ? copy_words(to, from, many) : 0;
+    return fold(sum + copy_rest((uint8_t *)to + many, (const uint8_t *)from + many, len & 63));
+}
+
 uint16_t cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
-    uint32_t sum = 0, done = 0;
+    uint32_t done = 0;
+    uint16_t sum = 0;
 
     while (off >= rte_pktmbuf_data_len(m) && m->next) {
         off -= rte_pktmbuf_data_len(m);
@@ -73,10 +125,9 @@ uint16_t cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)
         uint32_t n = RTE_MIN(rte_pktmbuf_data_len(m) - off, len - done);
         uint16_t part = raw_sum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
 
-        sum += done & 1 ? rte_bswap16(part) : part; /* RFC 1071 §2 (B) */
+        sum = cksum_join(sum, done, part);
         done += n;
         off = 0;
     }
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t)((sum >> 16) + sum);
+    return sum;
 }

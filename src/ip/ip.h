@@ -93,13 +93,16 @@ struct ip_send {
     const struct ip_addr *src, *dst;
     uint8_t proto, tos, ttl; /* ttl 0 = the default */
     bool dont_fragment;
+    bool summed;  /* TCP: sum is that of the whole transport packet, its words in the order of the wire, the checksum's field 0 */
+    uint64_t sum;
     const struct ip_path *path;
 };
 /*
  * m's data starts at the transport header; the IP header is prepended into its headroom, then the packet
  * goes to the neighbour. TCP sets m->l4_len and, to have the checksum filled in by NIC or software
  * (netif), RTE_MBUF_F_TX_TCP_CKSUM; for TSO also RTE_MBUF_F_TX_TCP_SEG and tso_segsz. ip sets
- * l3_len, the family flags and the pseudo header checksum in the transport header's checksum field.
+ * l3_len, the family flags and the pseudo header checksum in the transport header's checksum field; of a packet that is summed already,
+ * the checksum, so that nobody below reads it again.
  * Packets larger than the path's MTU (and not TSO) are fragmented when dont_fragment is false, else
  * dropped and counted. Takes m. 0 or -errno (the packet is gone in either case).
  */

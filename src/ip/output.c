@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
+#include "base/txlen.h"
 #include "ip/priv.h"
 
 void ip_to_link(const struct ip_path *path, struct rte_mbuf *m, bool v4)
@@ -72,20 +73,30 @@ static uint16_t pseudo_cksum(const struct rte_mbuf *m, uint32_t len, uint64_t ad
     return fold(addrs + htonl(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 0 : len) + htonl(IPPROTO_TCP));
 }
 
+static void finish_cksum(struct rte_mbuf *m, const struct ip_send *how, uint64_t addrs)
+{
+    m->ol_flags &= ~RTE_MBUF_F_TX_TCP_CKSUM;
+    rte_pktmbuf_mtod(m, struct rte_tcp_hdr *)->cksum =
+        (uint16_t)~fold(addrs + htonl(m->pkt_len) + htonl(IPPROTO_TCP) + how->sum);
+    how->path->netif->stats.sw_cksum++;
+}
+
 int ip_output(struct engine *e, struct rte_mbuf *m, const struct ip_send *how)
 {
     struct ip_layer *ip = e->ip;
     bool v4 = ip_addr_is_v4(how->dst);
     uint64_t addrs = addresses_sum(how, v4);
     uint32_t len = m->pkt_len, hlen = v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
-    if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM)
+    if (how->summed)
+        finish_cksum(m, how, addrs);
+    else if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM)
         rte_pktmbuf_mtod(m, struct rte_tcp_hdr *)->cksum = pseudo_cksum(m, len, addrs);
     void *h = rte_pktmbuf_prepend(m, (uint16_t)hlen);
     if (!h) {
         ip_drop(m, &ip->stats.odropped_nobuf);
         return -ENOBUFS;
     }
-    m->l3_len = hlen & 0x1ff;
+    pkt_set_l3_len(m, hlen);
     if (v4)
         put_header4(ip, m, how, h, addrs);
     else

@@ -2,6 +2,7 @@
 // Ethernet: a received burst is checked and sorted by type; IPv4 and IPv6 go up as bursts.
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
+#include "base/txlen.h"
 #include "link/priv.h"
 #include "link/spread.h"
 
@@ -173,7 +174,7 @@ void ether_output(struct netif *nif, struct rte_mbuf *m, const struct rte_ether_
             drop_no_room(nif, m);
             return;
         }
-        m->l2_len = sizeof(*eh);
+        pkt_set_l2_len(m, sizeof(*eh));
         eh->dst_addr = *dst;
         eh->src_addr = nif->mac;
         eh->ether_type = rte_cpu_to_be_16(ether_type);

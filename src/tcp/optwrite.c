@@ -180,11 +180,14 @@ static void sack_blocks(struct writer *w, struct tcb *tp)
 }
 
 /* The same as tcp_options_data() has it. */
-void tcp_options_stamps(const struct tcb *tp, uint8_t *out)
+uint64_t tcp_options_stamps(const struct tcb *tp, uint32_t *out)
 {
-    const uint32_t words[3] = {htonl(OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10), htonl(tcp_ts_now(tp)),
-                               htonl(tp->ts_recent)};
-    memcpy(out, words, sizeof(words));
+    uint32_t head = htonl(OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10), now = htonl(tcp_ts_now(tp)),
+             echo = htonl(tp->ts_recent);
+    out[0] = head;
+    out[1] = now;
+    out[2] = echo;
+    return (uint64_t)head + now + echo;
 }
 
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news)

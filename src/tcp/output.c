@@ -4,6 +4,7 @@
 #include <string.h>
 #include <rte_tcp.h>
 #include "base/alloc.h"
+#include "base/txlen.h"
 #include "tcp/accecn.h"
 #include "tcp/auth/auth.h"
 #include "tcp/log.h"
@@ -21,8 +22,10 @@ struct segment {
     uint8_t flags;
     uint8_t ace, ecn;  /* ECN flags of the TCP header, field of the IP header */
     bool stamps_alone; /* the usual options: not in options, but written where they leave */
+    bool summed;       /* the port leaves checksums to us, and sum is that of what has been written */
+    uint64_t sum;
     unsigned optlen;
-    uint8_t options[TCP_OPTIONS_MAX];
+    uint8_t options[TCP_OPTIONS_MAX] __rte_aligned(sizeof(uint32_t));
 };
 
 /* The window field; remembers the edge that it announces, which never moves back (RFC 9293 §3.8.6). */
@@ -46,32 +49,49 @@ static uint16_t window_field(struct tcb *tp, uint8_t flags)
     return (uint16_t)field;
 }
 
-static struct rte_mbuf *build(struct tcb *tp, const struct segment *s)
+static uint64_t copy_options(const struct segment *s, uint32_t *out)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->optlen / sizeof(*out); i++) {
+        out[i] = ((const uint32_t *)s->options)[i];
+        sum += out[i];
+    }
+    return sum;
+}
+
+/* Offset, reserved bits, flags and window, in the order of the wire. */
+static uint32_t fields_word(struct tcb *tp, const struct segment *s)
+{
+    uint32_t hlen = TCP_HEADER + s->optlen, ace = s->ace, flags = s->flags;
+    uint32_t window = flags & RTE_TCP_RST_FLAG ? 0 : window_field(tp, s->flags);
+    return htonl(hlen << 26 | ace << 22 | flags << 16 | window);
+}
+
+/*
+ * The header goes out in words that are summed before they are stored: to load them again, in other widths than they were stored in, would
+ * wait until every store before them has left the core, those into this packet's cold buffer too.
+ */
+static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
 {
     struct rte_mbuf *m = pkt_alloc(tp->e->pkt_pool);
     if (!m)
         return NULL;
     unsigned hlen = TCP_HEADER + s->optlen;
-    struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+    uint32_t *h = rte_pktmbuf_mtod(m, uint32_t *);
+    uint32_t ports = (uint32_t)tp->fport << 16 | tp->lport, seq = htonl(s->seq);
+    uint32_t ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0, fields = fields_word(tp, s);
     m->data_len = (uint16_t)hlen;
     m->pkt_len = hlen;
-    th->src_port = tp->lport;
-    th->dst_port = tp->fport;
-    th->sent_seq = htonl(s->seq);
-    th->recv_ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
-    th->data_off = (uint8_t)(hlen << 2);
-    th->tcp_flags = s->flags;
-    if (s->ace)
-        tcp_ace_set(th, s->ace);
-    th->rx_win = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
-    th->cksum = 0;
-    th->tcp_urp = 0;
-    if (s->stamps_alone)
-        tcp_options_stamps(tp, (uint8_t *)(th + 1));
-    else
-        memcpy(th + 1, s->options, s->optlen);
-    m->l4_len = hlen;
-    m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+    m->tx_offload = rte_mbuf_tx_offload(0, 0, hlen, 0, 0, 0, 0);
+    m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM;
+    h[0] = ports;
+    h[1] = seq;
+    h[2] = ack;
+    h[3] = fields;
+    h[4] = 0; /* checksum, urgent pointer */
+    uint64_t options = s->stamps_alone ? tcp_options_stamps(tp, h + 5) : copy_options(s, h + 5);
+    s->summed = s->len <= tp->maxseg && netif_sums_tcp(tp->path.netif) && !(tp->flags & TF_AUTH);
+    s->sum = (uint64_t)ports + seq + ack + fields + options;
     return m;
 }
 
@@ -98,15 +118,17 @@ static __rte_noinline bool finish_special(struct tcb *tp, struct rte_mbuf *m, st
     return false;
 }
 
-static int to_ip(struct tcb *tp, struct rte_mbuf *m, uint8_t ecn)
+static int to_ip(struct tcb *tp, struct rte_mbuf *m, const struct segment *s)
 {
     struct ip_send how = {
         .src = &tp->laddr,
         .dst = &tp->faddr,
         .proto = IPPROTO_TCP,
-        .tos = tp->tos | ecn,
+        .tos = tp->tos | s->ecn,
         .ttl = tp->ttl,
         .dont_fragment = tp->e->tcp->params.path_mtu_discovery,
+        .summed = s->summed,
+        .sum = s->sum,
         .path = &tp->path,
     };
     if (__builtin_expect(tp->flags & (TF_AUTH | TF_FRAGMENT), 0) && !finish_special(tp, m, &how))
@@ -209,9 +231,15 @@ static void segment_options(struct tcb *tp, struct segment *s)
         s->len = tp->maxseg - extra;
 }
 
-static int attach(struct tcb *tp, uint32_t off, uint32_t len, struct rte_mbuf *m)
+static int attach(struct tcb *tp, uint32_t off, struct segment *s, struct rte_mbuf *m)
 {
-    return sendbuf_attach(&tp->snd, off, len, m, len > SENDBUF_INLINE && netif_sums_tcp(tp->path.netif));
+    if (!s->summed)
+        return sendbuf_attach(&tp->snd, off, s->len, m, NULL);
+    int32_t sum;
+    int err = sendbuf_attach(&tp->snd, off, s->len, m, &sum);
+    s->summed = sum != SENDBUF_REFERRED;
+    s->sum += (uint32_t)sum;
+    return err;
 }
 
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
@@ -237,18 +265,18 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && attach(tp, off, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, off, &s, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
     if (s.len > tp->maxseg && !tcp_pmtu_probe_sent(tp, seq, s.len)) {
         m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-        m->tso_segsz = tp->maxseg;
+        pkt_set_tso_segsz(m, tp->maxseg);
     }
     if (__builtin_expect(tp->flags & TF_ECN_OPTION, 0))
         accecn_sent(tp, seq, s.len);
     ack_sent(tp);
-    err = to_ip(tp, m, s.ecn);
+    err = to_ip(tp, m, &s);
     advance(tp, &s);
     return err;
 }
@@ -274,13 +302,13 @@ int tcp_output_opening(struct tcb *tp, uint32_t len, uint32_t mss)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && attach(tp, 0, s.len, m) < 0) {
+    if (s.len > 0 && attach(tp, 0, &s, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
     if (s.flags & RTE_TCP_ACK_FLAG)
         ack_sent(tp);
-    err = to_ip(tp, m, ECN_NOT_ECT);
+    err = to_ip(tp, m, &s);
     advance(tp, &s);
     return err;
 }
@@ -298,12 +326,12 @@ int tcp_output_early(struct tcb *tp, uint32_t len)
     struct rte_mbuf *m = build(tp, &s);
     if (!m)
         return not_sent(tp, -ENOBUFS);
-    if (attach(tp, off, len, m) < 0) {
+    if (attach(tp, off, &s, m) < 0) {
         rte_pktmbuf_free(m);
         return not_sent(tp, -ENOBUFS);
     }
     ack_sent(tp);
-    err = to_ip(tp, m, ECN_NOT_ECT);
+    err = to_ip(tp, m, &s);
     advance(tp, &s);
     return err;
 }
@@ -325,7 +353,7 @@ static int output_bare(struct tcb *tp, struct segment *s)
         tcp_stats(tp->e)->sndnomem++;
         return -ENOBUFS;
     }
-    return to_ip(tp, m, ECN_NOT_ECT);
+    return to_ip(tp, m, s);
 }
 
 /* Our FIN is all that is in flight. */
@@ -403,7 +431,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     if (tp->ecn)
         ecn_output(tp, &s.ace, false);
     struct rte_mbuf *m = build(tp, &s);
-    if (!m || attach(tp, 0, 1, m) < 0) {
+    if (!m || attach(tp, 0, &s, m) < 0) {
         rte_pktmbuf_free(m);
         tcp_stats(tp->e)->sndnomem++;
         return -ENOBUFS;
@@ -412,7 +440,7 @@ int tcp_output_probe(struct tcb *tp, bool with_byte)
     ack_sent(tp);
     if (seq_gt(tp->snd_una + 1, tp->snd_max))
         tp->snd_max = tp->snd_una + 1;
-    return to_ip(tp, m, ECN_NOT_ECT);
+    return to_ip(tp, m, &s);
 }
 
 void tcp_respond(struct engine *e, const struct tcb *tp, struct rte_mbuf *m, tcp_seq seq, tcp_seq ack,

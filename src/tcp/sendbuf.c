@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/cksum.h"
 
 void sendbuf_init(struct sendbuf *sb, struct sendbuf_pools *pools, uint32_t hiwat)
 {
@@ -267,6 +268,17 @@ static inline void copy_out(const struct extent *x, uint32_t in, uint32_t len, c
         copy_out_many(x, in, len, to);
 }
 
+static uint16_t sum_out(const struct extent *x, uint32_t in, uint32_t len, char *to)
+{
+    uint16_t sum = 0;
+    for (uint32_t done = 0; done < len; in = 0, x = STAILQ_NEXT(x, link)) {
+        uint32_t n = x->len - in < len - done ? x->len - in : len - done;
+        sum = cksum_join(sum, done, cksum_copy(to + done, extent_bytes(x) + in, n));
+        done += n;
+    }
+    return sum;
+}
+
 /* A buffer that refers to n bytes of x from in. NULL: no buffer. */
 static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t n)
 {
@@ -289,13 +301,13 @@ static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t
     return m;
 }
 
-/* hdr is one buffer with room for len bytes. */
-static void copy_behind(struct rte_mbuf *hdr, const struct extent *x, uint32_t in, uint32_t len)
+/* Room for len bytes behind what hdr, one buffer, has. */
+static char *extend(struct rte_mbuf *hdr, uint32_t len)
 {
     char *to = rte_pktmbuf_mtod_offset(hdr, char *, hdr->data_len);
     hdr->data_len = (uint16_t)(hdr->data_len + len);
     hdr->pkt_len += len;
-    copy_out(x, in, len, to);
+    return to;
 }
 
 static __rte_noinline int refer(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t len,
@@ -326,12 +338,18 @@ none:
     return -ENOBUFS;
 }
 
-int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, bool copy)
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, int32_t *sum)
 {
     uint32_t in;
     struct extent *x = seek(sb, off, &in);
-    if ((len > SENDBUF_INLINE && !copy) || rte_pktmbuf_tailroom(hdr) < len)
+    if ((len > SENDBUF_INLINE && !sum) || rte_pktmbuf_tailroom(hdr) < len) {
+        if (sum)
+            *sum = SENDBUF_REFERRED;
         return refer(sb, x, in, len, hdr);
-    copy_behind(hdr, x, in, len);
+    }
+    if (sum)
+        *sum = sum_out(x, in, len, extend(hdr, len));
+    else
+        copy_out(x, in, len, extend(hdr, len));
     return 0;
 }

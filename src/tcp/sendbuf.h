@@ -83,8 +83,10 @@ void extent_failed(struct extent *x);
 void sendbuf_drop(struct sendbuf *sb, uint32_t n);
 /*
  * Hangs len bytes from offset off (from the front; off + len <= ready) behind the header mbuf hdr, by reference; payloads of
- * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead, and with copy all that have room there: where the bytes will be
- * read anyway, a packet in one buffer costs less than the references. 0 or -ENOBUFS (hdr is then as before).
+ * up to SENDBUF_INLINE bytes are copied into hdr's tailroom instead, and where the bytes are to be added up (sum not NULL) all that have
+ * room there: they are read anyway, and a packet in one buffer costs less than the references. *sum: the one's complement sum of
+ * what was copied, not inverted (base/cksum.h), or SENDBUF_REFERRED. 0 or -ENOBUFS (hdr is then as before).
  */
-int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, bool copy);
+int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, int32_t *sum);
+#define SENDBUF_REFERRED (-1)
 #define SENDBUF_INLINE 640

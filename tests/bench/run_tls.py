@@ -172,7 +172,7 @@ def leat(b, backend):
     for name in ("memif", "server.sock", "client.sock"):
         if os.path.exists(b.tmp + "/" + name):
             os.unlink(b.tmp + "/" + name)
-    client = Client(leat_end(b, "client", "/tests/bench/https", b.client_core, "role=server", ["net.inet.tcp.recvbuf_max = 131072"]) + b.fetch("10.9.0.1", "443"), env)
+    client = Client(leat_end(b, "client", "/tests/bench/https", b.client_core, "role=server", ["net.inet.tcp.recvbuf_max = 65536"]) + b.fetch("10.9.0.1", "443"), env)
     server = None
     try:
         wait_for(b.tmp + "/memif", client.p)

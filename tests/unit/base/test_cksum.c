@@ -90,6 +90,26 @@ static void carries_are_not_lost(void **state)
         same(off, LEN - off);
 }
 
+/* Any alignment, any length; no byte beside the copy is touched. */
+static void a_copy_has_the_sum_of_its_bytes(void **state)
+{
+    static uint8_t to[LEN + 2];
+    struct rng r;
+    rng_seed(&r, 6);
+    for (unsigned i = 0; i < LEN; i++)
+        flat[i] = (uint8_t)rng_u64(&r);
+    for (int round = 0; round < 3000; round++) {
+        unsigned off = rng_below(&r, 70), len = rng_below(&r, round % 2 ? 200 : 1500),
+                 at = 1 + rng_below(&r, 64);
+        memset(to, 0xa5, sizeof(to));
+        uint16_t got = cksum_copy(to + at, flat + off, len);
+        assert_int_equal(got, by_bytes(off, len));
+        assert_memory_equal(to + at, flat + off, len);
+        assert_int_equal(to[at - 1], 0xa5);
+        assert_int_equal(to[at + len], 0xa5);
+    }
+}
+
 static void nothing_sums_to_nothing(void **state)
 {
     static const unsigned lens[] = {4, 4};
@@ -101,9 +121,8 @@ static void nothing_sums_to_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc1071_3_example),
-        cmocka_unit_test(rfc1071_2b_odd_buffers_and_offsets),
-        cmocka_unit_test(carries_are_not_lost),
+        cmocka_unit_test(rfc1071_3_example),       cmocka_unit_test(rfc1071_2b_odd_buffers_and_offsets),
+        cmocka_unit_test(carries_are_not_lost),    cmocka_unit_test(a_copy_has_the_sum_of_its_bytes),
         cmocka_unit_test(nothing_sums_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <rte_eal.h>
+#include "base/cksum.h"
 #include "base/rng.h"
 #include "tcp/sendbuf.h"
 
@@ -107,7 +108,9 @@ static void send_some(struct sendbuf *sb, struct rng *r)
     if (!m)
         return;
     memset(rte_pktmbuf_append(m, 20), 0, 20);
-    if (sendbuf_attach(sb, off, len, m, rng_below(r, 4) == 0) < 0) {
+    bool summed = rng_below(r, 4) == 0;
+    int32_t sum = SENDBUF_REFERRED;
+    if (sendbuf_attach(sb, off, len, m, summed ? &sum : NULL) < 0) {
         assert_int_equal(m->pkt_len, 20);
         assert_null(m->next);
         rte_pktmbuf_free(m);
@@ -115,6 +118,7 @@ static void send_some(struct sendbuf *sb, struct rng *r)
     }
     rte_mbuf_sanity_check(m, 1);
     assert_int_equal(m->pkt_len, 20 + len);
+    assert_int_equal(sum, summed && m->nb_segs == 1 ? cksum_mbuf(m, 20, len) : SENDBUF_REFERRED);
     check_packet(m, front + off);
     held[slot] = m;
     held_at[slot] = front + off;
@@ -177,7 +181,7 @@ static void test_release_waits_for_the_last_packet(void **state)
     assert_int_equal(sb.ready, 0);
     extent_ready(x, bytes, RTE_BAD_IOVA);
     struct rte_mbuf *m = rte_pktmbuf_alloc(pools.pkts);
-    assert_int_equal(sendbuf_attach(&sb, 1000, 2000, m, false), 0);
+    assert_int_equal(sendbuf_attach(&sb, 1000, 2000, m, NULL), 0);
     released = 0;
     sendbuf_drop(&sb, 5000);
     assert_int_equal(released, 0);
@@ -195,14 +199,15 @@ static void test_small_payload_is_inline(void **state)
     sendbuf_init(&sb, &pools, 1 << 20);
     assert_int_equal(sendbuf_append_copy(&sb, &iov, 1, 0, sizeof(text)), sizeof(text));
     struct rte_mbuf *m = rte_pktmbuf_alloc(pools.pkts);
-    assert_int_equal(sendbuf_attach(&sb, 0, sizeof(text), m, false), 0);
+    assert_int_equal(sendbuf_attach(&sb, 0, sizeof(text), m, NULL), 0);
     assert_int_equal(m->nb_segs, 1);
     rte_pktmbuf_free(m);
     sendbuf_fini(&sb);
 }
 
-/* For ports without checksums: whatever has room is copied, over the borders of extents, and refers to nothing; what has none is not. */
-static void test_payload_is_copied_when_asked(void **state)
+/* For ports without checksums: whatever has room is copied and added up, over the borders of extents, and refers to nothing; what has none
+ * is not. */
+static void test_payload_is_copied_and_summed(void **state)
 {
     struct sendbuf sb;
     static char text[4096];
@@ -212,13 +217,16 @@ static void test_payload_is_copied_when_asked(void **state)
     sendbuf_init(&sb, &pools, 1 << 20);
     assert_int_equal(sendbuf_append_copy(&sb, &iov, 1, 0, sizeof(text)), sizeof(text));
     struct rte_mbuf *m = rte_pktmbuf_alloc(pools.pkts), *many = rte_pktmbuf_alloc(pools.pkts);
-    assert_int_equal(sendbuf_attach(&sb, 1000, 1448, m, true), 0);
-    assert_int_equal(sendbuf_attach(&sb, 0, sizeof(text), many, true), 0);
+    int32_t sum, none;
+    assert_int_equal(sendbuf_attach(&sb, 1001, 1447, m, &sum), 0);
+    assert_int_equal(sendbuf_attach(&sb, 0, sizeof(text), many, &none), 0);
+    assert_int_equal(sum, cksum_mbuf(m, 0, 1447));
+    assert_int_equal(none, SENDBUF_REFERRED);
     assert_int_equal(m->nb_segs, 1);
     assert_true(many->nb_segs > 1);
     rte_pktmbuf_free(many);
     sendbuf_fini(&sb);
-    assert_memory_equal(rte_pktmbuf_mtod(m, char *), text + 1000, 1448);
+    assert_memory_equal(rte_pktmbuf_mtod(m, char *), text + 1001, 1447);
     rte_pktmbuf_free(m);
 }
 
@@ -242,7 +250,7 @@ int main(void)
         cmocka_unit_test(test_against_a_model),
         cmocka_unit_test(test_release_waits_for_the_last_packet),
         cmocka_unit_test(test_small_payload_is_inline),
-        cmocka_unit_test(test_payload_is_copied_when_asked),
+        cmocka_unit_test(test_payload_is_copied_and_summed),
         cmocka_unit_test(test_limit_of_the_engine),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
