@@ -60,9 +60,9 @@ static bool packet_good(struct engine *e, struct rte_mbuf *m)
     } else {
         const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
         uint32_t hlen = (th->data_off >> 4) * 4u;
-        if (opens(th) && syncache_sheds(e->tcp))
-            st->sc_shed++;
-        else if (hlen < TCP_HEADER || !header_contiguous(m, hlen))
+        if (opens(th) && syncache_sheds(e->tcp, info, th))
+            return false; /* counted there */
+        if (hlen < TCP_HEADER || !header_contiguous(m, hlen))
             st->rcvbadoff++;
         else if (!checksum_good(m, info))
             st->rcvbadsum++;

@@ -24,6 +24,7 @@
     X(sc_dupsyn, "segments", "Dropped: SYN of a half-open connection again (answered by SYN-ACK)")           \
     X(sc_dropped, "segments", "Dropped: SYN whose SYN-ACK could not be sent")                                \
     X(sc_shed, "segments", "Dropped: SYN of a flood, and connections had work (syncache.busyrate)")          \
+    X(sc_shed_again, "segments", "SYNs answered in a flood because they had been shed before")               \
     X(sc_bucketoverflow, "connections", "SYNs that found their bucket of the SYN cache full")                \
     X(sc_cacheoverflow, "connections", "SYNs that found the whole SYN cache full")                           \
     X(sc_zonefail, "connections", "SYNs that found no memory for an entry")                                  \

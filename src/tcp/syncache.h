@@ -70,7 +70,10 @@ struct tcp_syncache {
     uint64_t overflow_at;  /* the last SYN that found no room, ns; 0: never */
     uint64_t paused_until; /* no new entries, only cookies, ns */
     uint32_t pause_shift;  /* pauses that follow each other double */
-    uint64_t spent_until;  /* synshed.c: the budget of SYNs is used up to then, ns */
+    /* synshed.c: the budgets of SYNs, and of those that come again, are used up to then, ns */
+    uint64_t spent_until, spent_again_until;
+    uint64_t *shed; /* SYNs that were shed */
+    uint32_t shed_key[6];
     struct syncookie_keys keys;
 };
 
@@ -102,8 +105,10 @@ bool syncache_has(const struct tcp_layer *t, const struct tcp_segment *s);
  */
 struct half_open *syncache_ack(struct tcb *listener, const struct tcp_segment *s, struct half_open *space,
                                bool *refuse);
-/* synshed.c: is a SYN that comes now one too many? */
-bool syncache_sheds(struct tcp_layer *t);
+/* synshed.c: room to remember what is shed, freed with the rest. 0 or -ENOMEM. */
+int syncache_shed_create(struct tcp_syncache *c, const struct siphash_key *secret);
+/* Is a SYN that comes now one too many? Counts it. The header's first 20 bytes are there, nothing of it was checked. */
+bool syncache_sheds(struct tcp_layer *t, const struct pkt_info *info, const struct rte_tcp_hdr *th);
 /* A handshake was completed, which the budget is there for. */
 void syncache_paid(struct tcp_syncache *c);
 /* The connection has been made of it: done with. */

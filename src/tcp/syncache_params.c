@@ -87,6 +87,8 @@ int syncache_create(struct tcp_layer *t)
     pool_init(&c->entries, "syncache", sizeof(struct half_open), CACHELIMIT, 64);
     syncookie_keys_init(&c->keys, &t->e->secret);
     int rc = sysctl_register(t->e->sysctl, oids, RTE_DIM(oids), c);
+    if (rc == 0)
+        rc = syncache_shed_create(c, &t->e->secret);
     return rc < 0 ? rc : syncache_resize(c, HASHSIZE);
 }
 
@@ -97,6 +99,7 @@ void syncache_destroy(struct tcp_layer *t)
         return;
     sysctl_unregister(t->e->sysctl, c);
     pool_fini(&c->entries);
+    mem_free(c->shed);
     mem_free(c->buckets);
     mem_free(c);
     t->syncache = NULL;

@@ -25,7 +25,8 @@ struct fake {
     struct netif *nif;
     struct rte_mbuf *sent[FAKE_SENT];
     unsigned n_sent;
-    uint16_t takes; /* packets a burst takes at most */
+    uint16_t takes;   /* packets a burst takes at most */
+    unsigned waiting; /* packets to receive, with nothing in them */
     bool down;
     uint64_t clock;
     /* what the floor above got */
@@ -51,7 +52,12 @@ static inline uint16_t fake_tx(struct port *p, uint16_t queue, struct rte_mbuf *
 }
 static inline uint16_t fake_rx(struct port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-    return 0;
+    struct fake *f = (struct fake *)p;
+    uint16_t i;
+
+    for (i = 0; i < n && f->waiting > 0; i++, f->waiting--)
+        assert_non_null(pkts[i] = rte_pktmbuf_alloc(fake_pool));
+    return i;
 }
 static inline bool fake_link_up(struct port *p)
 {

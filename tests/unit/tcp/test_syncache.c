@@ -381,18 +381,127 @@ static void sysctl_busyrate_of_syns_while_connections_have_work(void **state)
     assert_int_equal(answered(7000, 1000), 1000);
 }
 
-static void a_shed_syn_gets_in_when_it_comes_again(void **state)
+/* From now on only who comes again is answered. */
+static void no_budget_for_new_ones(void)
 {
     flooded_and_busy();
-    answered(2000, 1000);
+    e.tcp->syncache->spent_until = UINT64_MAX;
+}
+
+static void busy_again_after(unsigned ms)
+{
+    wait_ms(ms);
+    e.n_due_last = 1;
+}
+
+static void a_shed_syn_gets_in_when_it_comes_again(void **state)
+{
+    no_budget_for_new_ones();
     syn(5000);
     expect_nothing();
-    wait_ms(1000); /* its sender's RTO */
-    e.n_due_last = 1;
+    busy_again_after(1000); /* its sender's RTO */
     syn(5000);
     expect("SA", 0, 0, 1);
     in("A", 1, 0, 1, 1000);
     assert_int_equal(stat("sc_recvcookie"), 1);
+    assert_int_equal(stat("sc_shed_again"), 1);
+    assert_int_equal(stat("sc_shed"), 1);
+}
+
+static void who_was_answered_is_forgotten(void **state)
+{
+    no_budget_for_new_ones();
+    for (unsigned i = 0; i < 3; i++) {
+        syn(5000);
+        expect_nothing();
+        busy_again_after(1000);
+        syn(5000);
+        expect("SA", 0, 0, 1);
+        busy_again_after(1000);
+    }
+}
+
+static void retransmissions_are_known_however_long_they_wait(void **state)
+{
+    no_budget_for_new_ones();
+    for (unsigned s = 1; s <= 64; s *= 2) {
+        for (unsigned phase = 0; phase < 1000; phase += 50) {
+            syn(5000);
+            expect_nothing();
+            e.now += s * NS_PER_SEC;
+            e.tcp->syncache->paused_until = UINT64_MAX;
+            syn(5000);
+            expect("SA", 0, 0, 1);
+            e.now += 50 * NS_PER_MS;
+        }
+    }
+}
+
+static void only_the_same_syn_is_known(void **state)
+{
+    no_budget_for_new_ones();
+    syn(5000);
+    busy_again_after(1000);
+    in_opt("S", 1, 0, 0, 1000, "mss 1460 sackOK"); /* another sequence number */
+    syn(5001);
+    our_port = rte_cpu_to_be_16(81);
+    syn(5000);
+    our_port = rte_cpu_to_be_16(80);
+    peer.b[15]++;
+    syn(5000);
+    peer.b[15]--;
+    expect_nothing();
+    assert_int_equal(stat("sc_shed_again"), 0);
+    syn(5000);
+    expect("SA", 0, 0, 1);
+}
+
+static void the_same_syn_all_the_time_is_answered_seldom(void **state)
+{
+    no_budget_for_new_ones();
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        syn(5000);
+        throw_away_sent();
+        busy_again_after(1);
+    }
+    assert_in_range(stat("sc_shed_again"), 3000 / 537 - 1, 3000 / 537 + 1);
+}
+
+static void syns_that_come_again_have_a_budget_of_their_own(void **state)
+{
+    no_budget_for_new_ones();
+    assert_int_equal(answered(10000, 1000), 0);
+    busy_again_after(1000);
+    assert_int_equal(answered(10000, 1000), 201);
+    busy_again_after(1);
+    assert_int_equal(answered(10000, 1000), 20); /* of those that still stand there */
+    e.tcp->syncache->spent_until = 0;
+    assert_int_equal(answered(20000, 1000), 201);
+}
+
+/* A SYN by its number: is it let in? */
+static bool let_in(uint32_t i)
+{
+    struct pkt_info info = {.src = ip_addr_v4(i * 2654435761u), .dst = us};
+    struct rte_tcp_hdr th = {.src_port = (uint16_t)i, .dst_port = our_port, .sent_seq = i * 40503u};
+    return !syncache_sheds(e.tcp, &info, &th);
+}
+
+static void of_300000_shed_syns_nearly_all_are_known_a_second_later(void **state)
+{
+    uint32_t known = 0, taken_for_known = 0;
+    set("net.inet.tcp.syncache.busyrate", "10000000");
+    no_budget_for_new_ones();
+    for (uint32_t i = 0; i < 300000; i++)
+        assert_false(let_in(i) && i < 1000);
+    e.now += NS_PER_SEC;
+    for (uint32_t i = 0; i < 1000; i++) /* who came first is the first to go */
+        known += let_in(i);
+    for (uint32_t i = 1000000; i < 1010000; i++)
+        taken_for_known += let_in(i);
+    print_message("%u of 1,000 known, %u of 10,000 strangers too\n", known, taken_for_known);
+    assert_in_range(known, 950, 1000);
+    assert_in_range(taken_for_known, 0, 10000 / 250);
 }
 
 static void an_engine_without_other_work_answers_every_syn(void **state)
@@ -554,6 +663,12 @@ int main(void)
         TEST(listener_options_are_inherited),
         TEST(sysctl_busyrate_of_syns_while_connections_have_work),
         TEST(a_shed_syn_gets_in_when_it_comes_again),
+        TEST(who_was_answered_is_forgotten),
+        TEST(retransmissions_are_known_however_long_they_wait),
+        TEST(only_the_same_syn_is_known),
+        TEST(the_same_syn_all_the_time_is_answered_seldom),
+        TEST(syns_that_come_again_have_a_budget_of_their_own),
+        TEST(of_300000_shed_syns_nearly_all_are_known_a_second_later),
         TEST(an_engine_without_other_work_answers_every_syn),
         TEST(without_a_flood_no_syn_is_shed),
         TEST(completed_handshakes_pay_for_more),
