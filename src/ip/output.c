@@ -87,7 +87,7 @@ int ip_output(struct engine *e, struct rte_mbuf *m, const struct ip_send *how)
     bool v4 = ip_addr_is_v4(how->dst);
     uint64_t addrs = addresses_sum(how, v4);
     uint32_t len = m->pkt_len, hlen = v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
-    if (how->summed)
+    if (how->sum)
         finish_cksum(m, how, addrs);
     else if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM)
         rte_pktmbuf_mtod(m, struct rte_tcp_hdr *)->cksum = pseudo_cksum(m, len, addrs);

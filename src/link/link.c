@@ -142,6 +142,7 @@ static struct netif *netif_new(struct engine *e, const char *name, struct port *
     if (nif) {
         nif->e = e;
         nif->port = port;
+        nif->sums_tcp = port && !(port->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
         snprintf(nif->name, sizeof(nif->name), "%s", name);
         rc = netif_register(nif);
     }
@@ -280,11 +281,6 @@ uint32_t netif_tso_max(const struct netif *nif)
     if (nif->loopback)
         return 0;
     return nif->port->tso_max ? nif->port->tso_max : nif->e->link->priv->params.sw_tso_max;
-}
-
-bool netif_sums_tcp(const struct netif *nif)
-{
-    return !nif->loopback && !(nif->port->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
 }
 
 static void drop_down(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)

@@ -85,6 +85,8 @@ struct netif {
     struct rte_ether_addr mac;
     bool up;
     bool loopback; /* lo0: output comes back as input */
+    bool
+        sums_tcp; /* the port leaves TCP checksums to us: every byte of a segment is read here on its way out */
     char name[NETIF_NAMSIZ];
     struct rte_mbuf *tx[NETIF_TX_MAX]; /* of this turn, sent by the transmit station (or when full) */
     uint32_t
@@ -233,5 +235,3 @@ uint32_t link_engine_of_flow(const struct netif *nif, const struct ip_addr *fadd
 /* Bytes of TCP payload one output packet may carry (TSO, of the port or net.link.sw_tso_max), 0 = none beyond the
  * MTU. */
 uint32_t netif_tso_max(const struct netif *nif);
-/* Is every byte of a TCP segment read here on its way out, because the port leaves the checksum to us? */
-bool netif_sums_tcp(const struct netif *nif);

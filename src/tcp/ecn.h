@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <arpa/inet.h>
 #include <rte_tcp.h>
 #include "tcp/tcb.h"
 
@@ -25,6 +26,12 @@ static inline void tcp_ace_set(struct rte_tcp_hdr *th, uint8_t ace)
 {
     th->tcp_flags = (uint8_t)((th->tcp_flags & 0x3f) | (ace & 3) << 6);
     th->data_off = (uint8_t)((th->data_off & 0xfe) | ace >> 2);
+}
+
+/* Header length, flags and ECN flags as they are on the wire: offset, AE, CWR, ECE, the rest. */
+static inline uint16_t tcp_flags_field(unsigned hlen, uint8_t flags, uint8_t ace)
+{
+    return htons((uint16_t)(hlen << 10 | (uint32_t)ace << 6 | flags));
 }
 
 /* tcb->ecn; 0: no ECN. */

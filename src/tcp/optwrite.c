@@ -180,14 +180,11 @@ static void sack_blocks(struct writer *w, struct tcb *tp)
 }
 
 /* The same as tcp_options_data() has it. */
-uint64_t tcp_options_stamps(const struct tcb *tp, uint32_t *out)
+void tcp_options_stamps(const struct tcb *tp, uint32_t *out)
 {
-    uint32_t head = htonl(OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10), now = htonl(tcp_ts_now(tp)),
-             echo = htonl(tp->ts_recent);
-    out[0] = head;
-    out[1] = now;
-    out[2] = echo;
-    return (uint64_t)head + now + echo;
+    out[0] = htonl(OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10);
+    out[1] = htonl(tcp_ts_now(tp));
+    out[2] = htonl(tp->ts_recent);
 }
 
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news)

@@ -22,10 +22,9 @@ struct segment {
     uint8_t flags;
     uint8_t ace, ecn;  /* ECN flags of the TCP header, field of the IP header */
     bool stamps_alone; /* the usual options: not in options, but written where they leave */
-    bool summed;       /* the port leaves checksums to us, and sum is that of what has been written */
-    uint64_t sum;
+    uint64_t sum;      /* of what has been written, where the port leaves checksums to us; else 0 */
     unsigned optlen;
-    uint8_t options[TCP_OPTIONS_MAX] __rte_aligned(sizeof(uint32_t));
+    uint8_t options[TCP_OPTIONS_MAX];
 };
 
 /* The window field; remembers the edge that it announces, which never moves back (RFC 9293 §3.8.6). */
@@ -49,49 +48,54 @@ static uint16_t window_field(struct tcb *tp, uint8_t flags)
     return (uint16_t)field;
 }
 
-static uint64_t copy_options(const struct segment *s, uint32_t *out)
+/* Of what the header's fields were made of, not of the packet: to load what was stored just before may wait until every store before that
+ * has left the core, those into the packets' cold buffers too. numbers: of the fields that only the packet has. */
+static __rte_noinline uint64_t header_sum(const struct tcb *tp, const struct segment *s, uint64_t numbers)
 {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < s->optlen / sizeof(*out); i++) {
-        out[i] = ((const uint32_t *)s->options)[i];
-        sum += out[i];
-    }
+    uint32_t options[TCP_OPTIONS_MAX / sizeof(uint32_t)];
+    uint64_t sum = numbers + tp->lport + tp->fport;
+    if (s->stamps_alone)
+        tcp_options_stamps(tp, options);
+    else
+        memcpy(options, s->options, s->optlen);
+    for (unsigned i = 0; i < s->optlen / sizeof(options[0]); i++)
+        sum += options[i];
     return sum;
 }
 
-/* Offset, reserved bits, flags and window, in the order of the wire. */
-static uint32_t fields_word(struct tcb *tp, const struct segment *s)
+/* A large packet that is cut later, and a signed one, are not summed here. */
+static bool summed_here(const struct tcb *tp, const struct segment *s)
 {
-    uint32_t hlen = TCP_HEADER + s->optlen, ace = s->ace, flags = s->flags;
-    uint32_t window = flags & RTE_TCP_RST_FLAG ? 0 : window_field(tp, s->flags);
-    return htonl(hlen << 26 | ace << 22 | flags << 16 | window);
+    return __builtin_expect(tp->path.netif->sums_tcp, 0) && s->len <= tp->maxseg && !(tp->flags & TF_AUTH);
 }
 
-/*
- * The header goes out in words that are summed before they are stored: to load them again, in other widths than they were stored in, would
- * wait until every store before them has left the core, those into this packet's cold buffer too.
- */
 static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
 {
     struct rte_mbuf *m = pkt_alloc(tp->e->pkt_pool);
     if (!m)
         return NULL;
     unsigned hlen = TCP_HEADER + s->optlen;
-    uint32_t *h = rte_pktmbuf_mtod(m, uint32_t *);
-    uint32_t ports = (uint32_t)tp->fport << 16 | tp->lport, seq = htonl(s->seq);
-    uint32_t ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0, fields = fields_word(tp, s);
+    struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
     m->data_len = (uint16_t)hlen;
     m->pkt_len = hlen;
     m->tx_offload = rte_mbuf_tx_offload(0, 0, hlen, 0, 0, 0, 0);
     m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM;
-    h[0] = ports;
-    h[1] = seq;
-    h[2] = ack;
-    h[3] = fields;
-    h[4] = 0; /* checksum, urgent pointer */
-    uint64_t options = s->stamps_alone ? tcp_options_stamps(tp, h + 5) : copy_options(s, h + 5);
-    s->summed = s->len <= tp->maxseg && netif_sums_tcp(tp->path.netif) && !(tp->flags & TF_AUTH);
-    s->sum = (uint64_t)ports + seq + ack + fields + options;
+    th->src_port = tp->lport;
+    th->dst_port = tp->fport;
+    uint32_t seq = htonl(s->seq), ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
+    uint16_t fields = tcp_flags_field(hlen, s->flags, s->ace);
+    uint16_t window = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
+    th->sent_seq = seq;
+    th->recv_ack = ack;
+    *(uint16_t *)&th->data_off = fields;
+    th->rx_win = window;
+    th->cksum = 0;
+    th->tcp_urp = 0;
+    if (s->stamps_alone)
+        tcp_options_stamps(tp, (uint32_t *)(th + 1));
+    else
+        memcpy(th + 1, s->options, s->optlen);
+    s->sum = summed_here(tp, s) ? header_sum(tp, s, (uint64_t)seq + ack + fields + window) : 0;
     return m;
 }
 
@@ -127,7 +131,6 @@ static int to_ip(struct tcb *tp, struct rte_mbuf *m, const struct segment *s)
         .tos = tp->tos | s->ecn,
         .ttl = tp->ttl,
         .dont_fragment = tp->e->tcp->params.path_mtu_discovery,
-        .summed = s->summed,
         .sum = s->sum,
         .path = &tp->path,
     };
@@ -231,15 +234,19 @@ static void segment_options(struct tcb *tp, struct segment *s)
         s->len = tp->maxseg - extra;
 }
 
-static int attach(struct tcb *tp, uint32_t off, struct segment *s, struct rte_mbuf *m)
+static __rte_noinline int attach_summed(struct tcb *tp, uint32_t off, struct segment *s, struct rte_mbuf *m)
 {
-    if (!s->summed)
-        return sendbuf_attach(&tp->snd, off, s->len, m, NULL);
     int32_t sum;
     int err = sendbuf_attach(&tp->snd, off, s->len, m, &sum);
-    s->summed = sum != SENDBUF_REFERRED;
-    s->sum += (uint32_t)sum;
+    s->sum = sum == SENDBUF_REFERRED ? 0 : s->sum + (uint32_t)sum;
     return err;
+}
+
+static int attach(struct tcb *tp, uint32_t off, struct segment *s, struct rte_mbuf *m)
+{
+    if (__builtin_expect(s->sum != 0, 0))
+        return attach_summed(tp, off, s, m);
+    return sendbuf_attach(&tp->snd, off, s->len, m, NULL);
 }
 
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)

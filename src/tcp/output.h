@@ -67,8 +67,8 @@ unsigned tcp_options_write(struct tcp_syn_options *o, uint8_t *out);
 unsigned tcp_options_syn(const struct tcb *tp, uint8_t *out,
                          bool *fastopen); /* the Fast Open option is among them */
 #define TCP_OPTIONS_MAX 40
-/* Timestamps and nothing else: TCPOLEN_TIMESTAMP_APPA bytes. Returns the sum of its words, for the checksum. */
-uint64_t tcp_options_stamps(const struct tcb *tp, uint32_t *out);
+/* Timestamps and nothing else: TCPOLEN_TIMESTAMP_APPA bytes. */
+void tcp_options_stamps(const struct tcb *tp, uint32_t *out);
 /* Timestamps where in use; with_news: SACK blocks too, as many as fit, and an AccECN option that is due. */
 unsigned tcp_options_data(struct tcb *tp, uint8_t *out, bool with_news);
 /* Of a segment that has no other: the digest of TCP-MD5 or TCP-AO where in use. */

@@ -96,10 +96,6 @@ uint32_t netif_tso_max(const struct netif *n)
 {
     return 0;
 }
-bool netif_sums_tcp(const struct netif *n)
-{
-    return false;
-}
 uint32_t link_engine_of_flow(const struct netif *n, const struct ip_addr *faddr, const struct ip_addr *laddr,
                              uint16_t fport, uint16_t lport)
 {
