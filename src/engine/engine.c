@@ -107,9 +107,8 @@ void engine_station(struct engine *e, enum engine_phase phase, station_fn run, v
 }
 
 static const struct sysctl_oid engine_oids[] = {
-    SYSCTL_OID_UINT(
-        "leat.engine.rx_burst", struct engine, params.rx_burst, SYSCTL_RW, 64, 1, 256, "packets",
-        "packets taken from each port at once; when so many came, up to three times more in the same turn"),
+    SYSCTL_OID_UINT("leat.engine.rx_burst", struct engine, params.rx_burst, SYSCTL_RW, 64, 1, 256, "packets",
+                    "packets taken from each port in one turn"),
     SYSCTL_OID_UINT("leat.engine.wheel_budget", struct engine, params.wheel_budget, SYSCTL_RW, 1024, 1,
                     1000000, "timers", "timers fired in one turn; the rest follow in the next"),
     SYSCTL_OID_UINT("leat.engine.idle_us", struct engine, params.idle_us, SYSCTL_RW, 0, 0, 10000, "us",

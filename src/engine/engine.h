@@ -58,7 +58,7 @@ enum engine_phase {
 #define ENGINE_STATIONS 4 /* of one phase */
 
 struct engine_params {     /* sysctl leat.engine.* */
-    uint32_t rx_burst;     /* packets taken from a port at once */
+    uint32_t rx_burst;     /* packets taken from a port per turn */
     uint32_t wheel_budget; /* timers fired per turn */
     uint32_t idle_us;      /* after idle_turns empty turns sleep this long; 0 = always poll */
     uint32_t idle_turns;

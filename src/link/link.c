@@ -8,7 +8,6 @@
 #include "link/spread.h"
 
 #define RX_BURST_MAX 256u
-#define RX_BURSTS    4u    /* of a port in one turn, then connections have their say again */
 #define LO_MTU       16384 /* FreeBSD's */
 
 #define P(NAME, FIELD, FLAGS, DEF, MIN, MAX, UNIT, DESC)                                                     \
@@ -289,29 +288,17 @@ static void drop_down(struct netif *nif, struct rte_mbuf **pkts, uint16_t n)
     rte_pktmbuf_free_bulk(pkts, n);
 }
 
-static uint16_t burst_receive(struct netif *nif, uint16_t most)
+static unsigned port_receive(struct netif *nif)
 {
     struct rte_mbuf *pkts[RX_BURST_MAX];
-    uint16_t n = nif->port->ops->rx_burst(nif->port, nif->queue, pkts, most);
+    uint16_t n =
+        nif->port->ops->rx_burst(nif->port, nif->queue, pkts, RTE_MIN(nif->e->params.rx_burst, RX_BURST_MAX));
 
     if (n && nif->up)
         ether_input(nif, pkts, n);
     else if (n)
         drop_down(nif, pkts, n);
     return n;
-}
-
-/* Where a burst is full, more waits: in a flood what is honest would be lost when the ring overflows. */
-static unsigned port_receive(struct netif *nif)
-{
-    uint16_t most = (uint16_t)RTE_MIN(nif->e->params.rx_burst, RX_BURST_MAX), n = most;
-    unsigned work = 0;
-
-    for (unsigned i = 0; i < RX_BURSTS && n == most; i++) {
-        n = burst_receive(nif, most);
-        work += n;
-    }
-    return work;
 }
 
 unsigned link_receive(struct engine *e, void *unused)

@@ -241,25 +241,10 @@ static void creation_survives_every_failed_allocation(void **state)
 #endif
 }
 
-static void after_a_full_burst_more_is_received_four_bursts_a_turn(void **state)
-{
-    f.waiting = 300;
-    assert_int_equal(link_receive(f.e, NULL), 256);
-    assert_int_equal(link_receive(f.e, NULL), 44);
-    f.waiting = 65;
-    assert_int_equal(link_receive(f.e, NULL), 65);
-    f.waiting = 64;
-    assert_int_equal(link_receive(f.e, NULL), 64);
-    f.e->params.rx_burst = 1;
-    f.waiting = 300;
-    assert_int_equal(link_receive(f.e, NULL), 4);
-}
-
 int main(void)
 {
 #define T(NAME) cmocka_unit_test_setup_teardown(NAME, begin, end)
     const struct CMUnitTest tests[] = {
-        T(after_a_full_burst_more_is_received_four_bursts_a_turn),
         T(families_go_up_in_bursts),
         T(each_drop_has_one_counter),
         T(groups_are_filtered_until_joined),
