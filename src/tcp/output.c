@@ -48,12 +48,14 @@ static uint16_t window_field(struct tcb *tp, uint8_t flags)
     return (uint16_t)field;
 }
 
-/* Of what the header's fields were made of, not of the packet: to load what was stored just before may wait until every store before that
- * has left the core, those into the packets' cold buffers too. numbers: of the fields that only the packet has. */
-static __rte_noinline uint64_t header_sum(const struct tcb *tp, const struct segment *s, uint64_t numbers)
+/* Of what the header's fields were made of, not of the packet: to load in other widths what was stored just before waits until every store
+ * before that has left the core, those into the packets' cold buffers too. window: the field. */
+static __rte_noinline uint64_t header_sum(const struct tcb *tp, const struct segment *s, uint16_t window)
 {
     uint32_t options[TCP_OPTIONS_MAX / sizeof(uint32_t)];
-    uint64_t sum = numbers + tp->lport + tp->fport;
+    uint64_t sum = (uint64_t)tp->lport + tp->fport + htonl(s->seq) + window;
+    sum += s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
+    sum += tcp_flags_field(TCP_HEADER + s->optlen, s->flags, s->ace);
     if (s->stamps_alone)
         tcp_options_stamps(tp, options);
     else
@@ -82,20 +84,17 @@ static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
     m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM;
     th->src_port = tp->lport;
     th->dst_port = tp->fport;
-    uint32_t seq = htonl(s->seq), ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
-    uint16_t fields = tcp_flags_field(hlen, s->flags, s->ace);
-    uint16_t window = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
-    th->sent_seq = seq;
-    th->recv_ack = ack;
-    *(uint16_t *)&th->data_off = fields;
-    th->rx_win = window;
+    th->sent_seq = htonl(s->seq);
+    th->recv_ack = s->flags & RTE_TCP_ACK_FLAG ? htonl(tp->rcv_nxt) : 0;
+    *(uint16_t *)&th->data_off = tcp_flags_field(hlen, s->flags, s->ace);
+    th->rx_win = s->flags & RTE_TCP_RST_FLAG ? 0 : htons(window_field(tp, s->flags));
     th->cksum = 0;
     th->tcp_urp = 0;
     if (s->stamps_alone)
         tcp_options_stamps(tp, (uint32_t *)(th + 1));
     else
         memcpy(th + 1, s->options, s->optlen);
-    s->sum = summed_here(tp, s) ? header_sum(tp, s, (uint64_t)seq + ack + fields + window) : 0;
+    s->sum = summed_here(tp, s) ? header_sum(tp, s, th->rx_win) : 0;
     return m;
 }
 
