@@ -93,7 +93,8 @@ struct ip_send {
     const struct ip_addr *src, *dst;
     uint8_t proto, tos, ttl; /* ttl 0 = the default */
     bool dont_fragment;
-    uint64_t sum; /* TCP: of the whole transport packet, its words in the order of the wire, the checksum's field 0; 0: not known */
+    uint64_t
+        sum; /* TCP: of the whole transport packet, its words in the order of the wire, the checksum's field 0; 0: not known */
     const struct ip_path *path;
 };
 /*

@@ -89,4 +89,4 @@ void sendbuf_drop(struct sendbuf *sb, uint32_t n);
  */
 int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, int32_t *sum);
 #define SENDBUF_REFERRED (-1)
-#define SENDBUF_INLINE 640
+#define SENDBUF_INLINE   640
