@@ -93,8 +93,7 @@ struct ip_send {
     const struct ip_addr *src, *dst;
     uint8_t proto, tos, ttl; /* ttl 0 = the default */
     bool dont_fragment;
-    uint64_t
-        sum; /* TCP: of the whole transport packet, its words in the order of the wire, the checksum's field 0; 0: not known */
+    uint64_t sum; /* TCP: of the whole transport packet in words of the wire, checksum field 0; 0: unknown */
     const struct ip_path *path;
 };
 /*
