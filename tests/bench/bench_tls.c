@@ -4,6 +4,8 @@
 //   bench_tls calls BACKEND SUITE BYTES SECONDS    the same, one record after the other: a nonce, associated data, type and tag of its own for each
 //   bench_tls rawopen BACKEND SUITE BYTES SECONDS  the cipher alone, opening records one after the other: GB/s
 //   bench_tls path BACKEND SUITE BYTES SECONDS     leat_send() to the sealed record in the send buffer, by the engine itself: GB/s
+//   bench_tls share BACKEND SUITE BYTES SECONDS    path and raw (openssl: calls) by turns of some milliseconds, so that others' work falls on both alike:
+//       the median of each, GB/s, and of the shares of neighbours
 //   bench_tls open|lend BACKEND SUITE BYTES SECONDS  records in the receive queue, in segments, to plaintext that leat_read() has copied or
 //       leat_zc_recv() has lent: GB/s
 //   bench_tls inline|busy|asleep BACKEND SUITE BYTES SECONDS
@@ -267,6 +269,36 @@ static double path(uint32_t n, double seconds)
     return (double)records * n / (t - start);
 }
 
+#define TURNS 1000
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *v, unsigned n)
+{
+    qsort(v, n, sizeof(*v), by_value);
+    return v[n / 2];
+}
+
+static void share(const char *backend, const char *suite, uint32_t n, double seconds)
+{
+    static double alone[TURNS], records[TURNS], part[TURNS];
+    const char *how = strcmp(backend, "openssl") == 0 ? "calls" : "raw";
+    double end = now_ns() + seconds * NS;
+    unsigned turns = 0;
+    while (turns < TURNS && now_ns() < end) {
+        alone[turns] = raw(backend, suite, n, 0.002, how);
+        records[turns] = path(n, 0.002);
+        part[turns] = records[turns] / alone[turns];
+        turns++;
+    }
+    printf("%.3f GB/s alone, %.3f GB/s in records, share %.3f\n", median(alone, turns),
+           median(records, turns), median(part, turns));
+}
+
 /* ---- receiving ---- */
 
 #define SEGMENT 1448u
@@ -395,8 +427,9 @@ static double worker_cost(uint32_t n, unsigned batch, unsigned pause_us, double 
 int main(int argc, char **argv)
 {
     if (argc != 6) {
-        fprintf(stderr, "usage: bench_tls raw|calls|rawopen|path|open|lend|inline|busy|asleep BACKEND SUITE "
-                        "BYTES SECONDS\n");
+        fprintf(stderr,
+                "usage: bench_tls raw|calls|rawopen|path|share|open|lend|inline|busy|asleep BACKEND SUITE "
+                "BYTES SECONDS\n");
         return 2;
     }
     const char *what = argv[1], *backend = argv[2], *suite = argv[3];
@@ -416,6 +449,8 @@ int main(int argc, char **argv)
                what[0] == 'b' ? worker_cost(n, BATCH / 2, 0, seconds) : worker_cost(n, 1, 200, seconds));
     } else if (strcmp(what, "open") == 0 || strcmp(what, "lend") == 0) {
         printf("%.3f GB/s\n", receiving(suite, n, seconds, what[0] == 'l'));
+    } else if (strcmp(what, "share") == 0) {
+        share(backend, suite, n, seconds);
     } else if (what[0] == 'i') {
         printf("%.1f ns\n", inline_cost(n, seconds));
     } else {
