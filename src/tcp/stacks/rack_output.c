@@ -81,20 +81,20 @@ static enum rack_pace phase(const struct tcb *tp)
 void rack_pace(struct tcb *tp)
 {
     struct rack_conn *c = rack_conn(tp);
-    enum rack_pace now = phase(tp);
-    uint64_t rtt = tp->srtt ? RTE_MAX(tp->srtt, NS_PER_US) : PACER_BURST_NS; /* not known: almost at once */
     if (!c->pace)
         return;
+    enum rack_pace now = phase(tp);
     if (c->pace_rate[now]) {
         pacer_wish(tp, c->pace_rate[now]);
         return;
     }
+    uint64_t rtt = tp->srtt ? RTE_MAX(tp->srtt, NS_PER_US) : PACER_BURST_NS; /* not known: almost at once */
+    uint64_t most = policer_rate(&c->policer, tp->e->now, rtt);
     if (now == RACK_PACE_SS) /* that it can double in a round trip */
         rtt /= 2;
     uint32_t window = RTE_MIN(tp->cwnd, tp->snd_wnd);
     if (window < tp->maxseg)
         window = tp->maxseg;
-    uint64_t most = policer_rate(&c->policer, tp->e->now, rtt);
     if (most)
         rtt = RTE_MAX(rtt, window * NS_PER_SEC / most);
     pacer_wish_window(tp, window, rtt);
