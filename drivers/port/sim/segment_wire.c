@@ -158,6 +158,8 @@ static int build_icmp(const struct segment *s, const struct segment_ends *ends, 
     build_headers(s, ends, m, proto, 8u + quoted_len);
     uint32_t off = rte_pktmbuf_pkt_len(m);
     uint8_t *icmp = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(8 + quoted_len));
+    if (!icmp)
+        return -ENOBUFS;
     memset(icmp, 0, 8);
     icmp[0] = s->icmp_type;
     icmp[1] = s->icmp_code;
