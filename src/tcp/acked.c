@@ -63,6 +63,7 @@ static bool advance(struct tcb *tp, const struct tcp_ack *a)
 {
     struct engine *e = tp->e;
     bool tight = sendbuf_space(&tp->snd) < tp->snd.lowat;
+    uint32_t held = tp->snd.bytes;
     bool fin = a->acked > tp->snd.bytes;
     sendbuf_drop(&tp->snd, fin ? tp->snd.bytes : a->acked);
     tp->snd_una = a->ack;
@@ -72,7 +73,7 @@ static bool advance(struct tcb *tp, const struct tcp_ack *a)
     /* RFC 4861 §7.3.1: the way forth and back works. */
     if (tp->path.neigh && tp->path.neigh_gen == e->link->neigh_gen)
         neigh_confirm(tp->path.neigh);
-    sndtune(tp);
+    sndtune(tp, held);
     if (tight && sendbuf_space(&tp->snd) >= tp->snd.lowat)
         tp->up->writable(tp);
     return fin;

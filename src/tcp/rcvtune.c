@@ -30,17 +30,17 @@ void rcvtune_copied(struct tcb *tp, uint32_t n)
     tp->tune_copied = 0;
 }
 
-void sndtune(struct tcb *tp)
+void sndtune(struct tcb *tp, uint32_t held)
 {
     const struct tcp_params *p = &tp->e->tcp->params;
-    if (tp->snd.bytes < tp->snd.hiwat / 4) /* soon said of most: less than any lowat asks for */
+    if (held < tp->snd.hiwat / 4) /* soon said of most: less than any lowat asks for */
         return;
     uint32_t win = RTE_MIN(tp->snd_wnd, tp->cwnd);
     if (!p->sendbuf_auto || (tp->flags & TF_SNDBUF_FIXED) || tp->snd.hiwat >= p->sendbuf_max)
         return;
-    /* FreeBSD's measure: the windows would take it, the buffer is mostly full, and what is in it is on its way. */
+    /* FreeBSD's measure: the windows would take it, the buffer was mostly full, and what was in it is on its way. */
     uint32_t lowat = p->sendbuf_auto_lowat ? RTE_MIN(tp->snd.lowat, tp->snd.hiwat / 2) : 0;
-    if (win / 4 * 5 < tp->snd.hiwat - lowat || tp->snd.bytes < tp->snd.hiwat / 8 * 7 - lowat)
+    if (win / 4 * 5 < tp->snd.hiwat - lowat || held < tp->snd.hiwat / 8 * 7 - lowat)
         return;
     uint32_t more = RTE_MAX(p->sendbuf_inc, tp->snd.hiwat); /* doubled: cwnd doubles too in slow start */
     tp->snd.hiwat = RTE_MIN(tp->snd.hiwat + more, p->sendbuf_max);

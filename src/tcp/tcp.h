@@ -189,9 +189,9 @@ struct tcp_listen *tcp_listen_new(struct tcb *tp);
 void tcp_listen_free(struct tcb *tp);
 /* tp leaves the queue it waits in, if any. */
 void tcp_listen_unqueue(struct tcb *tp);
-/* rcvtune.c: the application took n bytes; the ACK arithmetic is done (may the send buffer grow?). */
+/* rcvtune.c: the application took n bytes; an ACK came, and the send buffer held so many bytes before it. */
 void rcvtune_copied(struct tcb *tp, uint32_t n);
-void sndtune(struct tcb *tp);
+void sndtune(struct tcb *tp, uint32_t held);
 /* timers.c: TT_KEEP by the connection's keepalive settings and idle time, or off. */
 void tcp_keepalive_arm(struct tcb *tp);
 /* isn.c: a secret function of a connection (a port of 0: of all that have the rest), another one for each use. */
