@@ -179,11 +179,15 @@ static void print_kind(const struct one *o, FILE *out)
         fputs(", read only", out);
 }
 
-static int show(struct process *p, const char *name, const struct style *s, FILE *out)
+/* listed: not asked for by its own name; then one that can only be written is described, but has no value to be shown. */
+static int show(struct process *p, const char *name, const struct style *s, bool listed, FILE *out)
 {
     struct one o;
     int rc = get(p, name, &o);
-    if (rc) {
+    bool write_only = rc == -EOPNOTSUPP;
+    if (write_only && listed && !s->describe)
+        return 0;
+    if (rc && !(write_only && s->describe)) {
         fprintf(out, "%s: %s\n", name, strerror(-rc));
         return 1;
     }
@@ -244,6 +248,7 @@ int tool_sysctl_walk(struct process *p, const char *prefix, int (*fn)(const char
 
 struct showing {
     struct process *p;
+    const char *asked;
     const struct style *style;
     FILE *out;
     int status;
@@ -252,14 +257,14 @@ struct showing {
 static int show_next(const char *name, void *arg)
 {
     struct showing *s = arg;
-    s->status |= show(s->p, name, s->style, s->out);
+    s->status |= show(s->p, name, s->style, strcmp(name, s->asked) != 0, s->out);
     return 0;
 }
 
 /* A name, or everything below it. */
 static int show_tree(struct process *p, const char *prefix, const struct style *style, FILE *out)
 {
-    struct showing s = {p, style, out, 0};
+    struct showing s = {p, prefix, style, out, 0};
     int seen = tool_sysctl_walk(p, prefix, show_next, &s);
     if (seen > 0)
         return s.status;

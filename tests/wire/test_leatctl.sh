@@ -17,6 +17,11 @@ expect "a counter described" "$(ctl sysctl -d leat.engine.turns)" "leat.engine.t
 expect "only before the start" "$(ctl sysctl -d leat.fd_base | grep -c 'before the start only')" 1
 expect "set" "$(ctl sysctl net.inet.tcp.msl=5000)" "net.inet.tcp.msl: 30000 -> 5000"
 expect "and read" "$(ctl sysctl -n net.inet.tcp.msl)" 5000
+expect "all of it, to standard output, and nothing to complain of" \
+    "$("$build/leatctl" -s "$work/leat.sock" sysctl -a 2>&1 >"$work/all" && grep -c '^net.inet.tcp.msl: 5000$' "$work/all")" 1
+expect "one that can only be written, by its name" "$(ctl sysctl net.inet.tcp.fastopen.setkey || true)" \
+    "net.inet.tcp.fastopen.setkey: Operation not supported"
+expect "and described" "$(ctl sysctl -d net.inet.tcp.fastopen.setkey | grep -c '32 hexadecimal digits')" 1
 refused() { # refused TEXT ARGUMENT: the message has it, the status is 1, nothing has changed
     local said status=0
     said=$(ctl sysctl "$2") || status=$?
