@@ -184,10 +184,11 @@ static int show(struct process *p, const char *name, const struct style *s, bool
 {
     struct one o;
     int rc = get(p, name, &o);
-    bool write_only = rc == -EOPNOTSUPP;
-    if (write_only && listed && !s->describe)
+    if (rc == -EOPNOTSUPP && s->describe)
+        rc = 0;
+    else if (rc == -EOPNOTSUPP && listed)
         return 0;
-    if (rc && !(write_only && s->describe)) {
+    if (rc) {
         fprintf(out, "%s: %s\n", name, strerror(-rc));
         return 1;
     }

@@ -16,9 +16,13 @@ SIZES = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
 ROUNDS = 5
 
 
-def value(command):
+def values(command):
     text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True, timeout=300).stdout
-    return float(text.split()[0])
+    return [float(x) for x in re.findall(r"[\d.]+", text)]
+
+
+def value(command):
+    return values(command)[0]
 
 
 def openssl_speed(cipher, size):
@@ -27,21 +31,15 @@ def openssl_speed(cipher, size):
     return float(re.findall(r"([\d.]+)k$", text, re.M)[-1]) * 1000 / 1e9
 
 
-def share(command):
-    """What the cipher does alone, in records, and the share: bench_tls takes turns of milliseconds."""
-    text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True, timeout=300).stdout
-    return [float(x) for x in re.findall(r"[\d.]+", text)]
-
-
 def path(build, kind, size, seconds):
-    """kind: the backend. openssl speed -aead: whole messages, as records are; for openssl the share is of the EVP calls, too."""
+    """kind: the backend. bench_tls takes the turns of cipher and path, for openssl of the EVP calls; openssl speed -aead: whole messages, as records are."""
     bench = build + "/tests/bench/bench_tls"
     for suite, evp in SUITES:
         got = {}
         for _ in range(ROUNDS):
             for how in ("rawopen", "open", "lend"):
                 got.setdefault(how, []).append(value([bench, how, kind, suite, str(size), "0.5"]))
-            for how, v in zip(("raw", "path", "share"), share([bench, "share", kind, suite, str(size), "1"])):
+            for how, v in zip(("raw", "path", "share"), values([bench, "share", kind, suite, str(size), "1"])):
                 got.setdefault(how, []).append(v)
             if kind == "openssl":
                 got.setdefault("speed", []).append(openssl_speed(evp, size))
