@@ -54,7 +54,7 @@ static bool data_in_order(struct tcb *tp, struct tcp_segment *s)
         st->rcvmemdrop++;
         return false;
     } else {
-        recvbuf_append(tp, take_data(s), s->len);
+        recvbuf_append(tp, take_data(s));
     }
     count_in_order(tp, s->len);
     tp->rcv_nxt += s->len;

@@ -236,7 +236,7 @@ static uint32_t run_deliver(struct tcb *tp, struct reass_run *run)
         if (tp->flags & TF_CANTRCVMORE)
             rte_pktmbuf_free(m);
         else
-            recvbuf_append(tp, m, fresh);
+            recvbuf_append(tp, m);
         tp->rcv_nxt = run->end;
     } else {
         rte_pktmbuf_free(run->head);

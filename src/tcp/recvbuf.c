@@ -71,31 +71,26 @@ void pktchain_cut(struct rte_mbuf *m, uint32_t len)
 }
 
 /* Copies the first bytes of m behind the last buffer, as far as that is ours alone and has room. */
-static uint32_t fill_last(struct tcb *tp, const struct rte_mbuf *m, uint32_t len)
+static uint32_t fill_last(struct tcb *tp, const struct rte_mbuf *m)
 {
     struct rte_mbuf *last = tp->rcv.tail;
-    uint32_t done = 0;
-    if (!last || !RTE_MBUF_DIRECT(last) || rte_mbuf_refcnt_read(last) != 1)
+    if (!RTE_MBUF_DIRECT(last) || rte_mbuf_refcnt_read(last) != 1)
         return 0;
-    len = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(last));
-    for (; done < len; m = m->next) {
-        uint32_t n = RTE_MIN(len - done, (uint32_t)m->data_len);
-        memcpy(rte_pktmbuf_mtod_offset(last, char *, last->data_len), rte_pktmbuf_mtod(m, const char *), n);
-        last->data_len = (uint16_t)(last->data_len + n);
-        done += n;
-    }
-    tp->rcv.bytes += done;
-    tp->e->tcp->stats->rcvcoalesced += done > 0;
-    return done;
+    uint32_t n = RTE_MIN((uint32_t)m->data_len, (uint32_t)rte_pktmbuf_tailroom(last));
+    memcpy(rte_pktmbuf_mtod_offset(last, char *, last->data_len), rte_pktmbuf_mtod(m, const char *), n);
+    last->data_len = (uint16_t)(last->data_len + n);
+    tp->rcv.bytes += n;
+    tp->e->tcp->stats->rcvcoalesced += n > 0;
+    return n;
 }
 
-/* Would keeping m hold more than two bytes of buffers for each byte of data? */
-static bool wasteful(const struct tcb *tp, const struct rte_mbuf *m, uint32_t len)
+/* Would keeping m's first buffer hold more than two bytes of buffers for each byte of data? */
+static bool wasteful(const struct tcb *tp, const struct rte_mbuf *m)
 {
-    if (len <= COALESCE_ALWAYS)
+    if (m->data_len <= COALESCE_ALWAYS)
         return true;
-    uint64_t memory = (uint64_t)tp->rcv.memory + recvbuf_memory(m);
-    return memory > 2 * ((uint64_t)tp->rcv.bytes + len) + RECVBUF_SLACK / 2;
+    uint64_t memory = (uint64_t)tp->rcv.memory + recvbuf_seg_memory(m);
+    return memory > 2 * ((uint64_t)tp->rcv.bytes + m->data_len) + RECVBUF_SLACK / 2;
 }
 
 static void hang(struct tcb *tp, struct rte_mbuf *m)
@@ -110,15 +105,17 @@ static void hang(struct tcb *tp, struct rte_mbuf *m)
     rb->bytes += m->data_len;
 }
 
-static __rte_noinline void append_many(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
+/* Each buffer by itself: a chain may be of many small ones that came out of order, and must not use up the limit before the window. */
+static __rte_noinline void append_many(struct tcb *tp, struct rte_mbuf *m)
 {
     struct rte_mbuf *next;
-    if (tp->rcv.tail && wasteful(tp, m, len))
-        m = pktchain_skip(m, fill_last(tp, m, len));
     for (; m; m = next) {
         next = m->next;
         m->next = NULL;
         m->nb_segs = 1;
+        uint32_t done = tp->rcv.tail && wasteful(tp, m) ? fill_last(tp, m) : 0;
+        m->data_off = (uint16_t)(m->data_off + done);
+        m->data_len = (uint16_t)(m->data_len - done);
         if (m->data_len == 0)
             pkt_free(m);
         else
@@ -126,10 +123,10 @@ static __rte_noinline void append_many(struct tcb *tp, struct rte_mbuf *m, uint3
     }
 }
 
-void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len)
+void recvbuf_append(struct tcb *tp, struct rte_mbuf *m)
 {
     if (tp->rcv.tail || m->next || m->data_len == 0) {
-        append_many(tp, m, len);
+        append_many(tp, m);
         return;
     }
     m->nb_segs = 1; /* the usual: what came before has been read */

@@ -150,8 +150,8 @@ void tcp_icmp_error(struct engine *e, const struct ip_addr *src, const struct ip
  * recvbuf.c: the receive queue. Everybody who puts data in or takes it out does it here, so that bytes, memory and the engine's
  * recv_bytes agree.
  */
-/* Appends len bytes of m's chain, whose data begins at its first byte (small data is copied together). Takes m. */
-void recvbuf_append(struct tcb *tp, struct rte_mbuf *m, uint32_t len);
+/* Appends m's chain (small data is copied together). Takes m. */
+void recvbuf_append(struct tcb *tp, struct rte_mbuf *m);
 /* May m be kept (2 * hiwat of buffers, net.inet.tcp.recvbytes_max)? */
 bool recvbuf_room(const struct tcb *tp, const struct rte_mbuf *m);
 /* Frees the first n bytes. n <= rcv.bytes. The caller then calls tcp_received(). */

@@ -312,7 +312,7 @@ static void arrive(const uint8_t *rec, uint32_t len)
         if (!m)
             die("packets");
         memcpy(rte_pktmbuf_append(m, (uint16_t)n), rec, n);
-        recvbuf_append(h.tp, m, n);
+        recvbuf_append(h.tp, m);
         h.tp->rcv_nxt += n;
     }
 }
