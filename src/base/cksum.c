@@ -79,7 +79,7 @@ static uint16_t fold(uint64_t sum)
     return (uint16_t)((sum >> 16) + sum);
 }
 
-static uint16_t raw_sum(const void *data, uint32_t len)
+uint16_t cksum_bytes(const void *data, uint32_t len)
 {
     const uint8_t *p = data;
     uint64_t sum = len >= 64 ? sum_words(p, len) : 0;
@@ -123,7 +123,7 @@ uint16_t cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)
     }
     for (; m && done < len; m = m->next) {
         uint32_t n = RTE_MIN(rte_pktmbuf_data_len(m) - off, len - done);
-        uint16_t part = raw_sum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
+        uint16_t part = cksum_bytes(rte_pktmbuf_mtod_offset(m, const void *, off), n);
 
         sum = cksum_join(sum, done, part);
         done += n;

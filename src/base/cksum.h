@@ -9,6 +9,9 @@
  * packet. */
 uint16_t cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len);
 
+/* The same of len bytes that lie together. */
+uint16_t cksum_bytes(const void *data, uint32_t len);
+
 /* memcpy(), and the sum of what it copied, not inverted: every byte is loaded once. */
 uint16_t cksum_copy(void *to, const void *from, uint32_t len);
 

@@ -50,6 +50,18 @@ static __rte_noinline uint32_t several(struct tcb *tp, uint32_t len, uint32_t wi
     return len > most ? most : len - len % full;
 }
 
+uint32_t tcp_cut_size(const struct tcb *tp)
+{
+    const struct netif *nif = tp->path.netif;
+    return nif && nif->sums_tcp && netif_tso_max(nif) == 0 ? tp->maxseg : 0;
+}
+
+bool tcp_ready_ahead(const struct tcb *tp)
+{
+    int32_t ahead = (int32_t)(tp->snd.ready - (tp->snd_max - tp->snd_una));
+    return ahead >= (int32_t)tcp_output_most(tp);
+}
+
 uint32_t tcp_output_new_len(struct tcb *tp, uint32_t win)
 {
     uint32_t off = tp->snd_nxt - tp->snd_una;

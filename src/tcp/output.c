@@ -28,7 +28,7 @@ struct segment {
 };
 
 /* The window field; remembers the edge that it announces, which never moves back (RFC 9293 §3.8.6). */
-static uint16_t window_field(struct tcb *tp, uint8_t flags)
+static __rte_always_inline uint16_t window_field(struct tcb *tp, uint8_t flags)
 {
     uint32_t wnd = tcp_receive_window(tp);
     unsigned scale = flags & RTE_TCP_SYN_FLAG ? 0 : tp->rcv_scale;
@@ -71,17 +71,13 @@ static bool summed_here(const struct tcb *tp, const struct segment *s)
     return __builtin_expect(tp->path.netif->sums_tcp, 0) && s->len <= tp->maxseg && !(tp->flags & TF_AUTH);
 }
 
-static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
+/* Where m's data begins. kind: what ol_flags says of m's buffer. */
+static inline void write_header(struct tcb *tp, struct segment *s, struct rte_mbuf *m, uint64_t kind)
 {
-    struct rte_mbuf *m = pkt_alloc(tp->e->pkt_pool);
-    if (!m)
-        return NULL;
     unsigned hlen = TCP_HEADER + s->optlen;
     struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
-    m->data_len = (uint16_t)hlen;
-    m->pkt_len = hlen;
     m->tx_offload = rte_mbuf_tx_offload(0, 0, hlen, 0, 0, 0, 0);
-    m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM;
+    m->ol_flags = kind | RTE_MBUF_F_TX_TCP_CKSUM;
     th->src_port = tp->lport;
     th->dst_port = tp->fport;
     th->sent_seq = htonl(s->seq);
@@ -95,6 +91,17 @@ static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
     else
         memcpy(th + 1, s->options, s->optlen);
     s->sum = summed_here(tp, s) ? header_sum(tp, s, th->rx_win) : 0;
+}
+
+static struct rte_mbuf *build(struct tcb *tp, struct segment *s)
+{
+    struct rte_mbuf *m = pkt_alloc(tp->e->pkt_pool);
+    if (!m)
+        return NULL;
+    unsigned hlen = TCP_HEADER + s->optlen;
+    m->data_len = (uint16_t)hlen;
+    m->pkt_len = hlen;
+    write_header(tp, s, m, 0);
     return m;
 }
 
@@ -175,6 +182,14 @@ static void count(struct tcb *tp, const struct segment *s, bool rexmit)
     }
 }
 
+/* What follows is made ready when it is about to leave. */
+static __rte_noinline void want_more(const struct tcb *tp)
+{
+    struct extent *x = tp->snd.pending;
+    if (x->kind == EXTENT_REF && x->want && !tcp_ready_ahead(tp))
+        x->want(x);
+}
+
 /* The sequence space moved: SYN and FIN count one each. */
 static void advance(struct tcb *tp, const struct segment *s)
 {
@@ -248,6 +263,23 @@ static int attach(struct tcb *tp, uint32_t off, struct segment *s, struct rte_mb
     return sendbuf_attach(&tp->snd, off, s->len, m, NULL);
 }
 
+/* The header before the payload where that lies. NULL: there is no room for it. */
+static __rte_noinline struct rte_mbuf *build_in_place(struct tcb *tp, uint32_t off, struct segment *s)
+{
+    uint16_t sum, hlen = (uint16_t)(TCP_HEADER + s->optlen);
+    if (s->len == 0 || s->len > tp->maxseg)
+        return NULL;
+    struct rte_mbuf *m = sendbuf_piece(&tp->snd, off, s->len, &sum);
+    if (!m)
+        return NULL;
+    m->data_off -= hlen;
+    m->data_len += hlen;
+    m->pkt_len = m->data_len;
+    write_header(tp, s, m, RTE_MBUF_F_EXTERNAL);
+    s->sum += s->sum ? sum : 0;
+    return m;
+}
+
 int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
 {
     struct segment s; /* options are written before they are read */
@@ -268,12 +300,15 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     }
     if (tp->ecn)
         s.ecn = ecn_output(tp, &s.ace, s.len > 0 && seq_geq(seq, tp->snd_max));
-    struct rte_mbuf *m = build(tp, &s);
-    if (!m)
-        return not_sent(tp, -ENOBUFS);
-    if (s.len > 0 && attach(tp, off, &s, m) < 0) {
-        rte_pktmbuf_free(m);
-        return not_sent(tp, -ENOBUFS);
+    struct rte_mbuf *m;
+    if (__builtin_expect(tp->snd.segment == 0, 1) || !(m = build_in_place(tp, off, &s))) {
+        m = build(tp, &s);
+        if (!m)
+            return not_sent(tp, -ENOBUFS);
+        if (s.len > 0 && attach(tp, off, &s, m) < 0) {
+            rte_pktmbuf_free(m);
+            return not_sent(tp, -ENOBUFS);
+        }
     }
     if (s.len > tp->maxseg && !tcp_pmtu_probe_sent(tp, seq, s.len)) {
         m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
@@ -284,6 +319,8 @@ int tcp_output_segment(struct tcb *tp, tcp_seq seq, uint32_t len)
     ack_sent(tp);
     err = to_ip(tp, m, &s);
     advance(tp, &s);
+    if (__builtin_expect(tp->snd.pending != NULL, 0))
+        want_more(tp);
     return err;
 }
 
@@ -339,6 +376,8 @@ int tcp_output_early(struct tcb *tp, uint32_t len)
     ack_sent(tp);
     err = to_ip(tp, m, &s);
     advance(tp, &s);
+    if (tp->snd.pending)
+        want_more(tp);
     return err;
 }
 

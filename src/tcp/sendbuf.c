@@ -54,7 +54,7 @@ void extent_free(struct extent *x)
 
 static __rte_noinline void reference_let_go(struct extent *x)
 {
-    if (rte_mbuf_ext_refcnt_update(&x->shared, -1) == 0)
+    if (rte_mbuf_ext_refcnt_update(&x->shared, (int16_t)(-1 - __builtin_popcount(x->unsent))) == 0)
         extent_over(x);
 }
 
@@ -95,6 +95,20 @@ void extent_ready(struct extent *x, const void *addr, rte_iova_t iova)
     x->state = EXTENT_READY;
     if (x->sb && x->sb->pending == x)
         run_on(x->sb);
+}
+
+/* References for all pieces are taken at once: to count them one by one is an atomic addition each, which waits for the stores before it. */
+void extent_ready_cut(struct extent *x, const void *addr, rte_iova_t iova, struct extent_cut cut,
+                      const uint16_t *sums)
+{
+    uint32_t rest = x->len > cut.first ? x->len - cut.first : 0;
+    x->cut = cut;
+    x->sums = sums;
+    uint32_t n = 1 + (rest + cut.size - 1) / cut.size;
+    assert(n <= EXTENT_PIECES_MAX);
+    x->unsent = (uint16_t)((1u << n) - 1);
+    rte_mbuf_ext_refcnt_set(&x->shared, (uint16_t)(1 + n));
+    extent_ready(x, addr, iova);
 }
 
 void extent_failed(struct extent *x)
@@ -243,27 +257,75 @@ static struct extent *seek(struct sendbuf *sb, uint32_t off, uint32_t *in)
     return sb->cursor;
 }
 
-static const char *extent_bytes(const struct extent *x)
+/* Of x that is cut: the piece that holds the byte at in, and where that begins. */
+static inline unsigned piece_of(const struct extent *x, uint32_t in, uint32_t *begin)
 {
-    return x->kind == EXTENT_COPY ? rte_pktmbuf_mtod(x->m, const char *) : x->addr;
+    if (in < x->cut.first) {
+        *begin = 0;
+        return 0;
+    }
+    unsigned before = (in - x->cut.first) / x->cut.size;
+    *begin = x->cut.first + before * x->cut.size;
+    return before + 1;
+}
+
+static inline uint32_t piece_len(const struct extent *x, unsigned i, uint32_t begin)
+{
+    uint32_t full = i == 0 ? x->cut.first : x->cut.size;
+    return RTE_MIN(full, x->len - begin);
+}
+
+static inline bool is_cut(const struct extent *x)
+{
+    return x->kind == EXTENT_REF && x->cut.size != 0;
+}
+
+static __rte_noinline const char *reference_at(const struct extent *x, uint32_t in, uint32_t *len)
+{
+    uint32_t begin = 0;
+    unsigned i = 0;
+    *len = x->len - in;
+    if (is_cut(x)) {
+        i = piece_of(x, in, &begin);
+        *len = begin + piece_len(x, i, begin) - in;
+    }
+    return (const char *)x->addr + in + i * EXTENT_GAP;
+}
+
+/* The byte at in of x, and how many lie together from there. */
+static inline const char *extent_at(const struct extent *x, uint32_t in, uint32_t *len)
+{
+    if (x->kind == EXTENT_REF)
+        return reference_at(x, in, len);
+    *len = x->len - in;
+    return rte_pktmbuf_mtod_offset(x->m, const char *, in);
+}
+
+/* Goes on by what was taken of x. */
+static inline const struct extent *extent_step(const struct extent *x, uint32_t *in, uint32_t n)
+{
+    *in += n;
+    if (*in < x->len)
+        return x;
+    *in = 0;
+    return STAILQ_NEXT(x, link);
 }
 
 static __rte_noinline void copy_out_many(const struct extent *x, uint32_t in, uint32_t len, char *to)
 {
-    while (len > 0) {
-        uint32_t n = x->len - in < len ? x->len - in : len;
-        memcpy(to, extent_bytes(x) + in, n);
-        to += n;
-        len -= n;
-        in = 0;
-        x = STAILQ_NEXT(x, link);
+    for (uint32_t n; len > 0; to += n, len -= n, x = extent_step(x, &in, n)) {
+        const char *from = extent_at(x, in, &n);
+        n = RTE_MIN(n, len);
+        memcpy(to, from, n);
     }
 }
 
 static inline void copy_out(const struct extent *x, uint32_t in, uint32_t len, char *to)
 {
-    if (x->len - in >= len)
-        memcpy(to, extent_bytes(x) + in, len);
+    uint32_t n;
+    const char *from = extent_at(x, in, &n);
+    if (n >= len)
+        memcpy(to, from, len);
     else
         copy_out_many(x, in, len, to);
 }
@@ -271,31 +333,41 @@ static inline void copy_out(const struct extent *x, uint32_t in, uint32_t len, c
 static uint16_t sum_out(const struct extent *x, uint32_t in, uint32_t len, char *to)
 {
     uint16_t sum = 0;
-    for (uint32_t done = 0; done < len; in = 0, x = STAILQ_NEXT(x, link)) {
-        uint32_t n = x->len - in < len - done ? x->len - in : len - done;
-        sum = cksum_join(sum, done, cksum_copy(to + done, extent_bytes(x) + in, n));
-        done += n;
+    for (uint32_t n, done = 0; done < len; done += n, x = extent_step(x, &in, n)) {
+        const char *from = extent_at(x, in, &n);
+        n = RTE_MIN(n, len - done);
+        sum = cksum_join(sum, done, cksum_copy(to + done, from, n));
     }
     return sum;
 }
 
-/* A buffer that refers to n bytes of x from in. NULL: no buffer. */
-static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t n)
+/* The reference is taken already. */
+static inline void refer_to(struct rte_mbuf *m, struct extent *x, const char *at, uint32_t len)
+{
+    rte_iova_t iova =
+        x->iova == RTE_BAD_IOVA ? RTE_BAD_IOVA : x->iova + (rte_iova_t)(at - (const char *)x->addr);
+    rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)at, iova, (uint16_t)len, &x->shared);
+}
+
+/* A buffer that refers to *n bytes of x from in, fewer if they do not lie together. NULL: no buffer. */
+static struct rte_mbuf *reference(struct sendbuf *sb, struct extent *x, uint32_t in, uint32_t *n)
 {
     struct rte_mbuf *m = pkt_alloc(sb->pools->pkts);
     if (!m)
         return NULL;
+    uint32_t together;
+    const char *at = extent_at(x, in, &together);
+    *n = RTE_MIN(*n, together);
     if (x->kind == EXTENT_COPY) {
         rte_pktmbuf_attach(m, x->m);
         m->data_off = (uint16_t)(x->m->data_off + in);
     } else {
-        rte_iova_t iova = x->iova == RTE_BAD_IOVA ? RTE_BAD_IOVA : x->iova + in;
         rte_mbuf_ext_refcnt_update(&x->shared, 1);
-        rte_pktmbuf_attach_extbuf(m, (char *)(uintptr_t)x->addr + in, iova, (uint16_t)n, &x->shared);
+        refer_to(m, x, at, *n);
         m->data_off = 0;
     }
-    m->data_len = (uint16_t)n;
-    m->pkt_len = n;
+    m->data_len = (uint16_t)*n;
+    m->pkt_len = *n;
     m->next = NULL;
     m->nb_segs = 1;
     return m;
@@ -318,7 +390,7 @@ static __rte_noinline int refer(struct sendbuf *sb, struct extent *x, uint32_t i
         while (left > 0 && in < x->len) {
             uint32_t n = RTE_MIN(x->len - in, left);
             n = RTE_MIN(n, (uint32_t)UINT16_MAX);
-            struct rte_mbuf *m = reference(sb, x, in, n);
+            struct rte_mbuf *m = reference(sb, x, in, &n);
             if (!m)
                 goto none;
             last->next = m;
@@ -352,4 +424,24 @@ int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mb
     else
         copy_out(x, in, len, extend(hdr, len));
     return 0;
+}
+
+struct rte_mbuf *sendbuf_piece(struct sendbuf *sb, uint32_t off, uint32_t len, uint16_t *sum)
+{
+    uint32_t in, begin;
+    struct extent *x = seek(sb, off, &in);
+    if (!is_cut(x))
+        return NULL;
+    unsigned i = piece_of(x, in, &begin);
+    if (begin != in || piece_len(x, i, begin) != len || !(x->unsent & 1u << i))
+        return NULL;
+    struct rte_mbuf *m = pkt_alloc(sb->pools->pkts);
+    if (!m)
+        return NULL;
+    x->unsent &= (uint16_t) ~(1u << i);
+    refer_to(m, x, (const char *)x->addr + in + i * EXTENT_GAP - EXTENT_GAP, EXTENT_GAP + len);
+    m->data_off = EXTENT_GAP;
+    m->data_len = (uint16_t)len;
+    *sum = x->sums[i];
+    return m;
 }

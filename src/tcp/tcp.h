@@ -119,6 +119,10 @@ void tcp_adopt(struct tcb *tp, const struct tcp_upcalls *up, void *so);
 int64_t tcp_send(struct tcb *tp, const struct iovec *iov, int iovcnt, size_t len, bool more);
 /* Queues an extent (space is not checked). -EPIPE, -ENOTCONN. */
 int tcp_send_extent(struct tcb *tp, struct extent *x);
+/* Payload of full segments where every byte is read here anyway and nothing below cuts: what is written can lie as it will leave. 0: elsewhere. */
+uint32_t tcp_cut_size(const struct tcb *tp);
+/* Is enough ready and not sent to make a packet as large as they get? What has sent it last asks for more (struct extent, want). */
+bool tcp_ready_ahead(const struct tcb *tp);
 /* The application took n bytes out of tp->rcv: the window may open. */
 void tcp_received(struct tcb *tp, uint32_t n);
 /* SHUT_WR: FIN follows the queued bytes. */

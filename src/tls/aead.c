@@ -14,11 +14,11 @@ static void fill(const struct tls_op *op, struct tls_aead *a, const uint8_t *exp
     a->aad_len = (uint8_t)tls_aad(op->s, op->seq, type, is_13(op->s) ? a->inner + TLS_TAG : a->inner, a->aad);
 }
 
-void tls_aead_seal_begin(const struct tls_op *op, struct tls_aead *a)
+void tls_aead_seal_begin(const struct tls_op *op, struct tls_aead *a, uint8_t *header)
 {
     a->inner = op->len + is_13(op->s);
-    tls_header_write(op->s, op->dst, op->seq, op->type, op->len);
-    fill(op, a, op->dst + TLS_HEADER, op->type);
+    tls_header_write(op->s, header, op->seq, op->type, op->len);
+    fill(op, a, header + TLS_HEADER, op->type);
 }
 
 void tls_aead_gather(const struct tls_op *op, const struct tls_aead *a)
@@ -28,6 +28,39 @@ void tls_aead_gather(const struct tls_op *op, const struct tls_aead *a)
     iov_copy(&at, body, op->len);
     if (a->inner > op->len)
         body[op->len] = op->type;
+}
+
+static void cut_copy(struct tls_cut_at *to, const uint8_t *from, uint32_t n)
+{
+    for (uint32_t some; n > 0; from += some, n -= some) {
+        uint8_t *at = tls_cut_next(to, n, &some);
+        memcpy(at, from, some);
+    }
+}
+
+bool tls_aead_seal_stream(const struct tls_op *op, const struct tls_aead *a, const uint8_t *header,
+                          tls_encrypt_fn encrypt,
+                          bool (*finish)(const struct tls_op *op, void *arg, uint8_t *tag), void *arg)
+{
+    struct tls_cut_at to = tls_cut_begin(op);
+    struct iov_at from = {op->src, op->src_off};
+    uint8_t tag[TLS_TAG];
+    uint32_t some;
+    cut_copy(&to, header, op->s->hlen);
+    for (uint32_t left = op->len; left > 0; left -= some) {
+        uint8_t *at = tls_cut_next(&to, left, &some);
+        for (size_t n, done = 0; done < some; done += n) {
+            const uint8_t *payload = iov_next(&from, some - done, &n);
+            if (!encrypt(op, arg, at + done, payload, n))
+                return false;
+        }
+    }
+    if (a->inner > op->len && !encrypt(op, arg, tls_cut_next(&to, 1, &some), &op->type, 1))
+        return false;
+    if (!finish(op, arg, tag))
+        return false;
+    cut_copy(&to, tag, TLS_TAG);
+    return true;
 }
 
 bool tls_aead_open_begin(struct tls_op *op, struct tls_aead *a, struct iov_at *at)

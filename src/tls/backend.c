@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <rte_common.h>
+#include "base/cksum.h"
 #include "cipher/cryptodev/cryptodev.h"
 #include "cipher/openssl/openssl.h"
 #include "tls/session.h"
@@ -73,10 +74,17 @@ static int begin_next(struct tls_session *s)
     return err;
 }
 
+static bool scatters(const struct tls_session *s)
+{
+    return s->backend->scatters && s->backend->scatters(s);
+}
+
 int tls_backend_begin(struct tls_session *s, const char *names)
 {
     order_fill(s, names);
-    return begin_next(s);
+    int err = begin_next(s);
+    s->scatters = err == 0 && scatters(s);
+    return err;
 }
 
 int tls_backend_next(struct tls_session *s)
@@ -100,12 +108,60 @@ static unsigned same_kind(struct tls_op **ops, unsigned n)
     return same;
 }
 
+/* For a cipher that knows no pieces: the record is made at one place and copied. */
+static void seal_apart(const struct tls_backend *b, struct tls_op *op)
+{
+    static __thread uint8_t record[TLS_RECORD_MAX];
+    struct tls_op one = *op, *ops[] = {&one};
+    one.dst = record;
+    one.cut.size = 0;
+    b->seal(ops, 1);
+    op->result = one.result;
+    if (op->result)
+        return;
+    struct tls_cut_at to = tls_cut_begin(op);
+    for (uint32_t n, done = 0, len = tls_record_len(op->s, op->len); done < len; done += n) {
+        uint8_t *at = tls_cut_next(&to, len - done, &n);
+        memcpy(at, record + done, n);
+    }
+}
+
+static bool apart(const struct tls_op *op)
+{
+    return op->cut.size != 0 && !scatters(op->s);
+}
+
+static void seal_by(const struct tls_backend *b, struct tls_op **ops, unsigned n)
+{
+    for (unsigned some; n > 0; ops += some, n -= some) {
+        for (some = 0; some < n && !apart(ops[some]); some++)
+            ;
+        if (some > 0) {
+            b->seal(ops, some);
+        } else {
+            seal_apart(b, ops[0]);
+            some = 1;
+        }
+    }
+}
+
 static void work_by(const struct tls_backend *b, bool receive, struct tls_op **ops, unsigned n)
 {
     if (receive)
         b->open(ops, n);
     else
-        b->seal(ops, n);
+        seal_by(b, ops, n);
+}
+
+/* When the whole record is there: to load what was stored just before would wait for the stores. */
+static void add_up(struct tls_op *op)
+{
+    struct tls_cut_at at = tls_cut_begin(op);
+    uint32_t n, left = tls_record_len(op->s, op->len);
+    for (uint16_t *sum = op->sums; left > 0; left -= n, sum++) {
+        const uint8_t *piece = tls_cut_next(&at, left, &n);
+        *sum = cksum_bytes(piece, n);
+    }
 }
 
 /* Its backend has given up and left the record as it was: the session goes on with another, or the record has failed. */
@@ -135,8 +191,11 @@ void tls_work(struct tls_op **ops, unsigned n)
         }
         some = same_kind(ops, n);
         work_by(b, ops[0]->s->receive, ops, some);
-        for (unsigned i = 0; i < some; i++)
+        for (unsigned i = 0; i < some; i++) {
             if (ops[i]->result == -EAGAIN)
                 fail_over(ops[i], b);
+            if (ops[i]->cut.size != 0 && ops[i]->result == 0)
+                add_up(ops[i]);
+        }
     }
 }

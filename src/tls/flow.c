@@ -7,7 +7,7 @@ void tls_flow_init(struct tls_flow *f, struct tls_layer *l, const struct tls_flo
     *f = (struct tls_flow){.l = l, .ops = ops, .refs = 1, .worker = l->next_worker++};
 }
 
-static void starve(struct tls_flow *f)
+void tls_starve(struct tls_flow *f)
 {
     if (f->starved)
         return;
@@ -48,7 +48,7 @@ bool tls_submit(struct tls_job *j)
     if ((l->bytes_under_way > 0 && l->bytes_under_way + j->op.len > l->params.engine_bytes) ||
         !l->ops->submit(l->workers, j)) {
         j->under_way = false;
-        starve(f);
+        tls_starve(f);
         return false;
     }
     f->under_way++;

@@ -42,6 +42,8 @@ void tls_flow_put(struct tls_flow *f);
 bool tls_flow_inline(const struct tls_flow *f, uint32_t len);
 /* False: not now; ops->go_on will be called when it is worth another try. */
 bool tls_submit(struct tls_job *j);
+/* It goes on in another turn. */
+void tls_starve(struct tls_flow *f);
 /* For workers: j has been worked on; back on the engine's thread. */
 void tls_job_done(struct tls_job *j);
 /* Lets starved flows go on. */

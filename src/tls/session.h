@@ -48,6 +48,7 @@ struct tls_session {
     uint8_t mac_len;
     uint8_t hlen; /* header with explicit nonce or IV */
     bool receive;
+    bool scatters; /* its first backend seals in pieces by itself; others' records would be copied to them */
 };
 
 /* Tells what tls_session_new() would refuse in a struct tls_enable. 0; -EINVAL, -EFAULT as ktls does. */
@@ -96,6 +97,16 @@ int tls_header_check(const struct tls_session *s, const uint8_t header[TLS_HEADE
 
 /* ---- one record's work ---- */
 
+/*
+ * A sealed record in pieces of size bytes, the first of first, the last of what is left, with TLS_CUT_GAP bytes between them that are somebody
+ * else's. size 0: in one piece.
+ */
+struct tls_cut {
+    uint16_t first, size;
+};
+#define TLS_CUT_GAP  128u
+#define TLS_CUTS_MAX 16u /* pieces */
+
 struct tls_op {
     struct tls_session *s;
     const struct iovec *src; /* seal: the payload; open: the whole record */
@@ -104,6 +115,8 @@ struct tls_op {
     /* seal: room for tls_record_len(); payload may lie where it belongs already (dst + hlen), otherwise must not overlap.
      * open: room for the record without its header; must not overlap. */
     uint8_t *dst;
+    struct tls_cut cut; /* seal: of dst; then the payload must not overlap */
+    uint16_t *sums;     /* cut: what the bytes of each piece add up to (base/cksum.h) */
     uint64_t seq;
     uint32_t len; /* seal: bytes of payload; open: of the record */
     uint8_t type; /* seal: given; open: found */
@@ -127,6 +140,8 @@ struct tls_backend {
      */
     void (*seal)(struct tls_op **ops, unsigned n);
     void (*open)(struct tls_op **ops, unsigned n);
+    /* Does it seal a session's records in pieces? NULL: none. */
+    bool (*scatters)(const struct tls_session *s);
     /* Wipes and frees s->cipher. */
     void (*end)(struct tls_session *s);
     /* One line for people: what it is here, or why it cannot be used. NULL: nothing to say. */
@@ -145,5 +160,30 @@ bool tls_backend_known(const char *name, size_t len);
 /* All names, best first, blanks between. */
 extern const char tls_backend_names[];
 
-/* Seals or opens (as their sessions do) a batch of any sessions, each by its backend. */
+/* Where pieces lie one behind the other. */
+struct tls_cut_at {
+    uint8_t *at;
+    uint32_t left, size; /* left: of this piece */
+};
+static inline struct tls_cut_at tls_cut_begin(const struct tls_op *op)
+{
+    if (op->cut.size == 0)
+        return (struct tls_cut_at){op->dst, UINT32_MAX, 0};
+    return (struct tls_cut_at){op->dst, op->cut.first, op->cut.size};
+}
+/* Room for n bytes at most that lie together; *len > 0. */
+static inline uint8_t *tls_cut_next(struct tls_cut_at *c, uint32_t n, uint32_t *len)
+{
+    if (c->left == 0) {
+        c->at += TLS_CUT_GAP;
+        c->left = c->size;
+    }
+    uint8_t *to = c->at;
+    *len = n < c->left ? n : c->left;
+    c->at += *len;
+    c->left -= *len;
+    return to;
+}
+
+/* Seals or opens (as their sessions do) a batch of any sessions, each by its backend; adds up what is in pieces. */
 void tls_work(struct tls_op **ops, unsigned n);

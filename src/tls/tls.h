@@ -99,8 +99,9 @@ void tls_buffer_put(struct tls_layer *l, uint8_t *buf, uint8_t which, rte_iova_t
 /* ---- sending ---- */
 
 /*
- * One record on its way: an extent of the send buffer that is not ready until it is sealed. Its buffer holds the finished record;
- * the payload lies there already, or where the owner of src keeps it until src_done.
+ * One record on its way: an extent of the send buffer that is not ready until it is sealed. Its buffer holds the finished record, cut where
+ * segments will be if these leave from here as they lie (tcp/sendbuf.h); the payload lies there already, or where the owner of src keeps it
+ * until src_done.
  */
 struct tls_record {
     struct tls_job job; /* first */
@@ -110,6 +111,8 @@ struct tls_record {
     rte_iova_t iova;
     uint8_t which;
     bool has_data, queued;
+    uint16_t segment; /* payload of the segments that it is cut for; 0: it lies in one piece */
+    uint16_t sums[TLS_CUTS_MAX];
     void (*src_done)(void *arg); /* the payload is needed no more; called once */
     void *src_arg;
 };
@@ -122,6 +125,7 @@ struct tls_tx {
     struct tls_record *open;   /* MSG_MORE: still being filled, not framed */
     uint16_t max_frame;
     bool ifnet_refused;      /* the NIC's mode was asked for */
+    bool in_output;          /* a segment leaves: the connection must not end now */
     uint64_t burst, last_ns; /* adaptive: bytes since the last pause */
     uint64_t records, bytes;
 };

@@ -83,15 +83,35 @@ static void record_released(struct extent *x, void *arg)
     record_free(r);
 }
 
-/* With all the memory it will need: bytes that a record has taken will be sent. */
-static struct tls_record *record_new(struct tls_tx *tx, uint8_t type, uint32_t payload_max)
+static_assert(TLS_CUT_GAP == EXTENT_GAP && TLS_CUTS_MAX == EXTENT_PIECES_MAX,
+              "headers of packets stand in the gaps of a record");
+
+/* Payload of the segments that a record of n bytes is cut for, or 0, and bytes that its gaps take. */
+static uint16_t cut_for(const struct tls_tx *tx, const struct tcb *tp, uint32_t n, uint32_t *gaps)
+{
+    uint32_t segment = tx->s->scatters ? tcp_cut_size(tp) : 0;
+    *gaps = 0;
+    if (segment == 0)
+        return 0;
+    uint32_t len = n + TLS_OVERHEAD_MAX, pieces = (len + segment - 1) / segment + 1;
+    if (pieces > TLS_CUTS_MAX || len + pieces * TLS_CUT_GAP > TLS_RECORD_MAX)
+        return 0;
+    *gaps = pieces * TLS_CUT_GAP;
+    return (uint16_t)segment;
+}
+
+/* With all the memory it will need: bytes that a record has taken will be sent. tp: it may be cut. */
+static struct tls_record *record_new(struct tls_tx *tx, const struct tcb *tp, uint8_t type,
+                                     uint32_t payload_max)
 {
     struct tls_layer *l = tx->flow.l;
     struct tls_record *r = pool_get(&l->records);
     if (!r)
         return NULL;
     *r = (struct tls_record){.job.flow = &tx->flow, .job.op.type = type};
-    r->buf = tls_buffer_get(l, payload_max + TLS_OVERHEAD_MAX, &r->which, &r->iova);
+    uint32_t gaps = 0;
+    r->segment = tp ? cut_for(tx, tp, payload_max, &gaps) : 0;
+    r->buf = tls_buffer_get(l, payload_max + TLS_OVERHEAD_MAX + gaps, &r->which, &r->iova);
     r->x = r->buf ? extent_new(&l->e->tcp->send, 0, record_released, r) : NULL;
     if (!r->x) {
         if (r->buf)
@@ -103,17 +123,33 @@ static struct tls_record *record_new(struct tls_tx *tx, uint8_t type, uint32_t p
     return r;
 }
 
+/* Where the record goes, now that its place in the stream is known. */
+static void record_place(struct tls_record *r, struct tcb *tp)
+{
+    r->job.op.dst = r->buf;
+    if (r->segment == 0)
+        return;
+    tp->snd.segment = r->segment;
+    uint32_t first = sendbuf_to_cut(&tp->snd, tp->snd_max - tp->snd_una);
+    r->job.op.dst += TLS_CUT_GAP;
+    r->job.op.cut = (struct tls_cut){(uint16_t)first, r->segment};
+    r->job.op.sums = r->sums;
+}
+
+static void record_wanted(struct extent *x);
+
 /* Gives the record its place in the stream. Its number is taken only when nothing can go wrong any more. */
 static int record_append(struct tls_record *r, struct tcb *tp)
 {
     struct tls_tx *tx = tx_of(r);
     r->x->len = tls_record_len(tx->s, r->job.op.len);
+    record_place(r, tp);
+    r->x->want = record_wanted;
     int err = tcp_send_extent(tp, r->x);
     if (err)
         return err;
     r->job.op.s = tls_session_hold(tx->s);
     r->job.op.seq = tx->s->seq++;
-    r->job.op.dst = r->buf;
     r->queued = true;
     TAILQ_INSERT_TAIL(&tx->queue, &r->job, link);
     tx->burst += r->job.op.len;
@@ -125,24 +161,52 @@ static int record_append(struct tls_record *r, struct tcb *tp)
     return 0;
 }
 
+static void record_ready(struct tls_record *r)
+{
+    const struct tls_op *op = &r->job.op;
+    rte_iova_t iova = r->iova == RTE_BAD_IOVA ? RTE_BAD_IOVA : r->iova + (rte_iova_t)(op->dst - r->buf);
+    struct extent_cut cut = {op->cut.first, op->cut.size};
+    if (cut.size != 0)
+        extent_ready_cut(r->x, op->dst, iova, cut, r->sums);
+    else
+        extent_ready(r->x, op->dst, iova);
+}
+
+static struct tcb *record_tcb(const struct tls_record *r)
+{
+    return r->x->sb ? container_of(r->x->sb, struct tcb, snd) : NULL;
+}
+
+/* With it the connection ends: now, or when the segment that asked for it has left. */
+static void record_fatal(struct tls_record *r, struct tcb *tp)
+{
+    struct tls_tx *tx = tx_of(r);
+    if (tx->in_output) {
+        r->queued = true;
+        TAILQ_INSERT_HEAD(&tx->queue, &r->job, link);
+        tls_starve(&tx->flow);
+    } else if (tp) {
+        tcp_abort(tp, EIO); /* lets go of r */
+    }
+}
+
 static void record_result(struct tls_record *r)
 {
     struct tls_layer *l = tx_of(r)->flow.l;
     struct extent *x = r->x;
-    struct tcb *tp = x->sb ? container_of(x->sb, struct tcb, snd) : NULL;
+    struct tcb *tp = record_tcb(r);
     if (tp)
         TCP_LOG_EVENT(tp, TCP_HDWR_TLS, .flex1 = r->job.op.len, .flex2 = (uint32_t)r->job.op.seq,
                       .flex3 = (uint32_t)-r->job.op.result, .flex7 = r->job.op.type, .flex8 = 0);
     if (r->job.op.result == 0) {
-        extent_ready(x, r->buf, r->iova);
-        if (tp)
+        record_ready(r);
+        if (tp && !tx_of(r)->in_output)
             tcb_mark_due(tp);
         return;
     }
     l->stats.failed_crypto++;
     extent_failed(x);
-    if (tp)
-        tcp_abort(tp, EIO); /* lets go of r */
+    record_fatal(r, tp);
 }
 
 /* After sealing. */
@@ -168,6 +232,15 @@ static void seal_inline(struct tls_record *r)
 
 /* ---- to the ciphers ---- */
 
+/* Payload that stays where it is waits until the record is about to leave: so its bytes are still in the caches then, and the memory of what is
+ * acknowledged meanwhile is used again. Workers are never kept waiting. */
+static bool too_early(const struct tls_record *r)
+{
+    bool stays = r->job.op.src == &r->src;
+    return stays && !tx_of(r)->flow.l->workers && r->x && r->x->sb &&
+           tcp_ready_ahead(container_of(r->x->sb, struct tcb, snd));
+}
+
 /* Hands on what is framed and has its payload. The caller holds a reference. */
 static void tx_go_on(struct tls_flow *f)
 {
@@ -175,8 +248,15 @@ static void tx_go_on(struct tls_flow *f)
     struct tls_job *j;
     while ((j = TAILQ_FIRST(&tx->queue)) != NULL && ((struct tls_record *)j)->has_data) {
         struct tls_record *r = (struct tls_record *)j;
+        bool failed = j->op.result != 0;
+        if (failed ? tx->in_output : too_early(r))
+            return; /* tls_feed(), record_wanted() */
         TAILQ_REMOVE(&tx->queue, j, link);
         r->queued = false;
+        if (failed) {
+            record_fatal(r, record_tcb(r));
+            return;
+        }
         if (tls_flow_inline(f, j->op.len)) {
             seal_inline(r);
         } else if (!tls_submit(j)) {
@@ -207,12 +287,23 @@ static void pump(struct tls_tx *tx)
     tls_flow_put(&tx->flow);
 }
 
+static void record_wanted(struct extent *x)
+{
+    struct tls_record *r = x->arg;
+    struct tls_tx *tx = tx_of(r);
+    tx->flow.refs++;
+    tx->in_output = true;
+    tx_go_on(&tx->flow);
+    tx->in_output = false;
+    tls_flow_put(&tx->flow);
+}
+
 /* ---- payload that comes later ---- */
 
 struct tls_record *tls_tx_reserve(struct tls_tx *tx, struct tcb *tp, uint32_t len, void (*src_done)(void *),
                                   void *arg, int *err)
 {
-    struct tls_record *r = record_new(tx, TLS_RLTYPE_APP, len);
+    struct tls_record *r = record_new(tx, tp, TLS_RLTYPE_APP, len);
     if (!r) {
         *err = -ENOBUFS;
         return NULL;
@@ -312,11 +403,12 @@ static int frame_from(struct tls_record *r, struct tcb *tp, const struct iov_at 
 
 static int frame(struct tls_tx *tx, struct tcb *tp, struct iov_at *at, uint32_t n, uint8_t type)
 {
-    struct tls_record *r = record_new(tx, type, n);
+    bool now = tls_flow_inline(&tx->flow, n) && TAILQ_EMPTY(&tx->queue);
+    struct tls_record *r = record_new(tx, now ? tp : NULL, type, n);
     if (!r)
         return -ENOBUFS;
     r->job.op.len = n;
-    if (tls_flow_inline(&tx->flow, n) && TAILQ_EMPTY(&tx->queue)) {
+    if (now) {
         int err = frame_from(r, tp, at);
         if (!err)
             iov_skip(at, n);
@@ -350,7 +442,7 @@ void tls_tx_end(struct tls_tx *tx, struct tcb *tp)
 static int64_t fill_open(struct tls_tx *tx, struct tcb *tp, struct iov_at *at, uint32_t n, uint8_t type)
 {
     if (!tx->open) {
-        tx->open = record_new(tx, type, tx->max_frame);
+        tx->open = record_new(tx, NULL, type, tx->max_frame);
         if (!tx->open)
             return -ENOBUFS;
     }

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "port/sim/sim.h"
+#include "sim/chance.h"
 #include "sim/seeds.h"
 #include "sysctl/sysctl.h"
 
@@ -191,21 +192,6 @@ static void buffers(struct rng *r, int fd)
     leat_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &v, sizeof(v));
 }
 
-static void choose_port(struct rng *r, struct sim_port_options *o)
-{
-    static const uint16_t mtus[] = {0, 576, 1280, 9000};
-    *o = (struct sim_port_options){.mtu = mtus[rng_below(r, 4)], .hold_tx = rng_below(r, 2)};
-    if (rng_below(r, 2))
-        o->tx_offloads =
-            RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-    if (o->tx_offloads && rng_below(r, 2))
-        o->tx_offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
-    if (rng_below(r, 2))
-        o->rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-    o->tx_seg_max =
-        rng_below(r, 4) || o->mtu == 9000 ? 0 : 1; /* a frame of 9,000 bytes does not fit in one buffer */
-}
-
 static void set_up_side(struct rng *r, struct side *s, struct sim_node *n)
 {
     *s = (struct side){.node = n, .fd = -1, .listener = -1};
@@ -263,7 +249,7 @@ static bool run(void)
     sim = sim_create(seed);
     if (getenv("PCAP"))
         sim_pcap(sim, getenv("PCAP"));
-    choose_port(&r, &opt);
+    port_by_chance(&r, &opt);
     struct sim_node *a = sim_host(sim, "a"), *b = sim_host(sim, "b");
     struct sim_link *l = sim_link(sim, a, b, &opt);
     sim_addr(l, a, "10.0.0.1/24");

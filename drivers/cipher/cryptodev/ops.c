@@ -82,7 +82,7 @@ static bool fill(struct rte_crypto_op *o, struct tls_op *op)
     } else if (op->s->suite == TLS_SUITE_CBC) {
         fill_cbc(o, op);
     } else {
-        tls_aead_seal_begin(op, &x->a);
+        tls_aead_seal_begin(op, &x->a, op->dst);
         tls_aead_gather(op, &x->a);
         fill_aead(o, op, tls_body(op));
     }

@@ -151,6 +151,11 @@ static void imb_open(struct tls_op **ops, unsigned n)
     }
 }
 
+static bool imb_scatters(const struct tls_session *s)
+{
+    return s->suite == TLS_SUITE_GCM || s->suite == TLS_SUITE_CHACHA20;
+}
+
 static void imb_describe(char *text, size_t size)
 {
     const IMB_MGR *m = imb_functions();
@@ -171,6 +176,7 @@ const struct tls_backend tls_backend_ipsec_mb = {
     .begin = imb_begin,
     .seal = imb_seal,
     .open = imb_open,
+    .scatters = imb_scatters,
     .end = imb_end,
     .describe = imb_describe,
 };

@@ -72,7 +72,7 @@ static void ccm_fill(IMB_JOB *j, struct tls_op *op, struct scratch *x, uint8_t *
 
 static void ccm_seal_fill(IMB_JOB *j, struct tls_op *op, struct scratch *x)
 {
-    tls_aead_seal_begin(op, &x->a);
+    tls_aead_seal_begin(op, &x->a, op->dst);
     tls_aead_gather(op, &x->a);
     ccm_fill(j, op, x, tls_body(op), tls_body(op) + x->a.inner, true);
 }

@@ -62,36 +62,35 @@ static void finish(const struct tls_op *op, union context *c, uint8_t tag[TLS_TA
         IMB_AES128_GCM_ENC_FINALIZE(m, &st->gcm, &c->gcm, tag, TLS_TAG);
 }
 
-static void seal_pieces(const struct tls_op *op, union context *c, const struct tls_aead *a)
+static bool encrypt_some(const struct tls_op *op, void *c, uint8_t *to, const uint8_t *from, size_t n)
 {
-    struct iov_at at = {op->src, op->src_off};
-    uint8_t *body = tls_body(op);
-    for (uint32_t left = op->len; left > 0;) {
-        size_t some;
-        const uint8_t *from = iov_next(&at, left, &some);
-        encrypt(op, c, body, from, some);
-        body += some;
-        left -= (uint32_t)some;
-    }
-    if (a->inner > op->len)
-        encrypt(op, c, body, &op->type, 1);
+    encrypt(op, c, to, from, n);
+    return true;
+}
+
+static bool finish_tag(const struct tls_op *op, void *c, uint8_t *tag)
+{
+    finish(op, c, tag);
+    return true;
 }
 
 void imb_stream_seal(struct tls_op *op)
 {
     struct tls_aead a;
     union context c;
-    uint8_t *body = tls_body(op);
-    tls_aead_seal_begin(op, &a);
-    begin(op, &c, &a);
-    if (tls_in_place(op)) {
-        tls_aead_gather(op, &a);
-        encrypt(op, &c, body, body, a.inner);
-    } else {
-        seal_pieces(op, &c, &a);
-    }
-    finish(op, &c, body + a.inner);
+    uint8_t header[TLS_HEADER + 8], *body = tls_body(op);
     op->result = 0;
+    if (tls_in_place(op)) {
+        tls_aead_seal_begin(op, &a, op->dst);
+        tls_aead_gather(op, &a);
+        begin(op, &c, &a);
+        encrypt(op, &c, body, body, a.inner);
+        finish(op, &c, body + a.inner);
+        return;
+    }
+    tls_aead_seal_begin(op, &a, header);
+    begin(op, &c, &a);
+    tls_aead_seal_stream(op, &a, header, encrypt_some, finish_tag, &c);
 }
 
 void imb_stream_open(struct tls_op *op)

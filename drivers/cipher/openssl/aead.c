@@ -21,44 +21,41 @@ static bool begin(const struct tls_op *op, const struct tls_aead *a)
     return EVP_CipherUpdate(ctx, NULL, &n, a->aad, a->aad_len) == 1;
 }
 
-/* CCM takes its data in one piece. */
-static bool seal_whole(const struct tls_op *op, const struct tls_aead *a)
+static bool encrypt(const struct tls_op *op, void *arg, uint8_t *to, const uint8_t *from, size_t n)
 {
-    uint8_t *body = tls_body(op);
-    int n;
-    tls_aead_gather(op, a);
-    return EVP_EncryptUpdate(ctx_of(op), body, &n, body, (int)a->inner) == 1;
+    int out;
+    return EVP_EncryptUpdate(ctx_of(op), to, &out, from, (int)n) == 1;
 }
 
-static bool seal_pieces(const struct tls_op *op, const struct tls_aead *a)
+static bool finish(const struct tls_op *op, void *arg, uint8_t *tag)
 {
-    struct iov_at at = {op->src, op->src_off};
+    int out;
+    return EVP_EncryptFinal_ex(ctx_of(op), tag, &out) == 1 &&
+           EVP_CIPHER_CTX_ctrl(ctx_of(op), EVP_CTRL_AEAD_GET_TAG, TLS_TAG, tag) == 1;
+}
+
+/* CCM takes its data in one piece. */
+static bool seal_whole(const struct tls_op *op)
+{
+    struct tls_aead a;
     uint8_t *body = tls_body(op);
-    int n;
-    for (uint32_t left = op->len; left > 0;) {
-        size_t some;
-        const uint8_t *from = iov_next(&at, left, &some);
-        if (EVP_EncryptUpdate(ctx_of(op), body, &n, from, (int)some) != 1)
-            return false;
-        body += some;
-        left -= (uint32_t)some;
-    }
-    return a->inner == op->len || EVP_EncryptUpdate(ctx_of(op), body, &n, &op->type, 1) == 1;
+    tls_aead_seal_begin(op, &a, op->dst);
+    tls_aead_gather(op, &a);
+    return begin(op, &a) && encrypt(op, NULL, body, body, a.inner) && finish(op, NULL, body + a.inner);
+}
+
+static bool seal_stream(const struct tls_op *op)
+{
+    struct tls_aead a;
+    uint8_t header[TLS_HEADER + 8];
+    tls_aead_seal_begin(op, &a, header);
+    return begin(op, &a) && tls_aead_seal_stream(op, &a, header, encrypt, finish, NULL);
 }
 
 void evp_aead_seal(struct tls_op *op)
 {
-    struct tls_aead a;
-    int n;
-    op->result = -EIO;
-    tls_aead_seal_begin(op, &a);
-    if (!begin(op, &a))
-        return;
-    uint8_t *end = tls_body(op) + a.inner;
-    bool ok = tls_in_place(op) || op->s->suite == TLS_SUITE_CCM ? seal_whole(op, &a) : seal_pieces(op, &a);
-    if (ok && EVP_EncryptFinal_ex(ctx_of(op), end, &n) == 1 &&
-        EVP_CIPHER_CTX_ctrl(ctx_of(op), EVP_CTRL_AEAD_GET_TAG, TLS_TAG, end) == 1)
-        op->result = 0;
+    bool whole = tls_in_place(op) || op->s->suite == TLS_SUITE_CCM;
+    op->result = (whole ? seal_whole(op) : seal_stream(op)) ? 0 : -EIO;
 }
 
 static bool open_pieces(const struct tls_op *op, const struct tls_aead *a, struct iov_at *at)

@@ -3,6 +3,7 @@
 // at any moment, ciphertext read ahead and put back, buffers of 4 KiB, slow readers, loss and reordering, slow and failing workers. What
 // arrives is what was sent, byte for byte and record type by record type, or the connection has ended with an error; and no byte of the
 // secret is ever seen on the wire.
+#include "sim/chance.h"
 #include "sim/switch.h"
 #include "sim/tls/records.h"
 #include <unistd.h>
@@ -361,6 +362,7 @@ static void buffers(struct lane *l)
 static void host_settings(struct sim_node *n, struct rng *r, bool failing)
 {
     set_sysctl(n, "kern.ipc.tls.enable", 1);
+    set_sysctl(n, "kern.ipc.tls.threads", rng_below(r, 3) > 0);
     set_sysctl(n, "leat.tls.sync_delay", rng_below(r, 3) * 400);
     set_sysctl(n, "leat.tls.sync_fail", failing ? 200 : 0);
     set_sysctl(n, "leat.filecache.sync_delay", rng_below(r, 3) * 1000);
@@ -448,8 +450,10 @@ static void drain(struct pair *p, struct lane *lanes)
 static void one_seed(uint64_t seed)
 {
     struct rng r;
+    struct sim_port_options port;
     rng_seed(&r, seed);
-    struct pair *p = pair_new(seed, NULL);
+    port_by_chance(&r, &port);
+    struct pair *p = pair_new(seed, &port);
     bool failing = rng_below(&r, 5) == 0, abrupt = rng_below(&r, 6) == 0;
     char name[] = "/tmp/leat_tls.XXXXXX";
     int fd_a, fd_b, file = mkstemp(name), listener = listen_b(p, 443, 5);
@@ -503,6 +507,8 @@ static void one_seed(uint64_t seed)
         total.broken += lanes[k].broken;
         total.whole += lanes[k].over && !lanes[k].broken;
     }
+    assert_int_equal(
+        counter(p->a, "net.inet.tcp.stats.rcvbadsum") + counter(p->b, "net.inet.tcp.stats.rcvbadsum"), 0);
     close(file);
     free(lanes);
     pair_free(p); /* nothing leaks, whatever is under way */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What applications write becomes records: boundaries, types, partial sends, sendfile, rekeying, ends, and a torture by seeds.
+#include "sim/chance.h"
 #include "sim/tls/records.h"
+#include "socket/socket.h"
+#include "tls/tls.h"
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -512,18 +515,82 @@ static void random_turn(struct stream *s, struct rng *r, int file)
     }
 }
 
+/* ---- records that wait until they are about to leave ---- */
+
+/* A long file into a window that is closed before all of it has left, with nobody but the engine to seal. */
+static int file_into_a_window(struct stream *s, size_t len)
+{
+    int size = (int)len + 100000, file = file_of(s, len);
+    off_t n = 0;
+    set_sysctl(s->p->b, "kern.ipc.tls.threads", 0);
+    assert_int_equal(enable_tx(s, key_one), 0);
+    assert_int_equal(leat_setsockopt(s->fd_b, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    assert_int_equal(leat_sendfile(file, s->fd_b, 0, len, NULL, &n, 0), 0);
+    assert_int_equal(n, len);
+    s->sent_len += len;
+    sim_run_for(s->p->sim, 3 * NS_PER_SEC);
+    return file;
+}
+
+static void test_a_record_is_sealed_when_it_is_about_to_leave(void **state)
+{
+    struct stream *s = stream_new(*state);
+    int file = file_into_a_window(s, 600000);
+    uint64_t framed = counter(s->p->b, "kern.ipc.tls.stats.tx_records"),
+             sealed = counter(s->p->b, "kern.ipc.tls.stats.tx_inline");
+    assert_true(framed >= 600000 / 16384);
+    assert_true(sealed * 16384 < 200000); /* the window, and one */
+    assert_true(stream_write(s, 1000, 0) == 1000);
+    leat_shutdown(s->fd_b, SHUT_WR); /* what waits is sent before the FIN */
+    assert_int_equal(stream_drain(s), 0);
+    stream_check(s);
+    assert_int_equal(counter(s->p->b, "kern.ipc.tls.stats.tx_inline"), framed + 1);
+    close(file);
+    stream_free(s);
+}
+
+static void seal_nothing(struct tls_op **ops, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        ops[i]->result = -EIO;
+}
+
+/* Found out in the middle of TCP's output, where a connection cannot end. */
+static void test_a_cipher_that_fails_late_ends_the_connection(void **state)
+{
+    struct stream *s = stream_new(*state);
+    int err, file = file_into_a_window(s, 600000);
+    struct tls_session *session = fd_socket(sim_engine(s->p->b)->so, s->fd_b, &err)->tls_tx->s;
+    static struct tls_backend broken; /* the session ends with it */
+    broken = *session->backend;
+    broken.seal = seal_nothing;
+    session->backend = &broken;
+    assert_int_equal(stream_drain(s), -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_true(s->plain_len < 600000);
+    assert_memory_equal(s->plain, s->sent, s->plain_len);
+    assert_true(counter(s->p->b, "kern.ipc.tls.stats.failed_crypto") > 0);
+    assert_int_equal(stream_write(s, 10, 0), -1);
+    assert_int_equal(errno, EIO);
+    close(file);
+    stream_free(s);
+}
+
 /* user-issues: a body replayed after a full send buffer is a partial send that was not exact. */
 static void one_seed(uint64_t seed)
 {
-    struct pair *p = pair_new(seed, NULL);
-    struct stream *s = stream_new(p);
     struct rng r;
-    int size = 4096;
+    struct sim_port_options port;
     rng_seed(&r, seed);
+    port_by_chance(&r, &port);
+    struct pair *p = pair_new(seed, &port);
+    struct stream *s = stream_new(p);
+    int size = 4096;
     sim_wire(p->link, p->a)->loss = sim_wire(p->link, p->b)->loss = rng_below(&r, 3) ? 0 : 0.02;
     set_sysctl(p->b, "leat.tls.sync_delay", rng_below(&r, 3) * 400);
     set_sysctl(p->b, "leat.filecache.sync_delay", rng_below(&r, 3) * 1000);
     set_sysctl(p->b, "kern.ipc.tls.inline_max", rng_below(&r, 2) * 1000);
+    set_sysctl(p->b, "kern.ipc.tls.threads", rng_below(&r, 2));
     set_sysctl(p->b, "kern.ipc.tls.adaptive", rng_below(&r, 2));
     sim_enter(p->b);
     if (rng_below(&r, 2))
@@ -573,6 +640,8 @@ int main(void)
         TEST(test_resetting_with_records_at_the_worker),
         TEST(test_workers_that_are_threads),
         TEST(test_any_end_while_threads_have_records),
+        TEST(test_a_record_is_sealed_when_it_is_about_to_leave),
+        TEST(test_a_cipher_that_fails_late_ends_the_connection),
         TEST(test_what_is_refused),
         cmocka_unit_test(test_torture_by_seeds),
     };

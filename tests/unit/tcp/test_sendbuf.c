@@ -32,14 +32,45 @@ static void on_release(struct extent *x, void *arg)
     free(arg);
 }
 
-enum { BYTES = 400000, HELD = 64 };
+enum { BYTES = 400000, HELD = 64, SEGMENT = 1448 };
 static uint8_t model[BYTES]; /* everything ever appended */
 static uint32_t front, end;  /* model[front..end) is queued */
 static struct extent *pending[256];
 static uint32_t pending_at[256];
-static unsigned n_pending;
+static unsigned n_pending, n_pieces;
 static struct rte_mbuf *held[HELD]; /* packets in flight, each with the offset of its bytes in the model */
 static uint32_t held_at[HELD];
+
+/* What a pending extent will have, in one piece or cut as records are. */
+struct body {
+    struct extent_cut cut;
+    unsigned sent; /* pieces */
+    uint16_t sums[16];
+    uint8_t bytes[9000 + 16 * EXTENT_GAP];
+};
+
+static void fill_cut(struct extent *x, struct body *b, const uint8_t *from)
+{
+    uint8_t *to = b->bytes + EXTENT_GAP;
+    for (uint32_t n, done = 0, i = 0; done < x->len; done += n, i++, to += n + EXTENT_GAP) {
+        uint32_t full = i == 0 ? b->cut.first : b->cut.size;
+        n = x->len - done < full ? x->len - done : full;
+        memset(to - EXTENT_GAP, 0xee, EXTENT_GAP);
+        b->sums[i] = cksum_copy(to, from + done, n);
+    }
+    extent_ready_cut(x, b->bytes + EXTENT_GAP, RTE_BAD_IOVA, b->cut, b->sums);
+}
+
+static void fill(struct extent *x, const uint8_t *from)
+{
+    struct body *b = x->arg;
+    if (b->cut.size) {
+        fill_cut(x, b, from);
+        return;
+    }
+    memcpy(b->bytes, from, x->len);
+    extent_ready(x, b->bytes, RTE_BAD_IOVA);
+}
 
 static void append_some(struct sendbuf *sb, struct rng *r)
 {
@@ -55,15 +86,16 @@ static void append_some(struct sendbuf *sb, struct rng *r)
         end += n > 0 ? (uint32_t)n : 0;
         return;
     }
-    uint8_t *bytes = malloc(len);
-    memcpy(bytes, model + end, len);
-    struct extent *x = n_pending < 256 ? extent_new(&pools, len, on_release, bytes) : NULL;
+    struct body *body = malloc(sizeof(*body));
+    body->sent = 0;
+    body->cut = (struct extent_cut){(uint16_t)(1 + rng_below(r, SEGMENT)), rng_below(r, 2) ? SEGMENT : 0};
+    struct extent *x = n_pending < 256 ? extent_new(&pools, len, on_release, body) : NULL;
     if (!x) {
-        free(bytes);
+        free(body);
         return;
     }
     if (rng_below(r, 2)) {
-        extent_ready(x, bytes, RTE_BAD_IOVA);
+        fill(x, model + end);
     } else {
         pending[n_pending] = x;
         pending_at[n_pending++] = end;
@@ -77,7 +109,7 @@ static void make_ready(struct rng *r)
     if (n_pending == 0)
         return;
     unsigned i = rng_below(r, 3) ? 0 : rng_below(r, n_pending);
-    extent_ready(pending[i], pending[i]->arg, RTE_BAD_IOVA);
+    fill(pending[i], model + pending_at[i]);
     memmove(pending + i, pending + i + 1, (n_pending - i - 1) * sizeof(pending[0]));
     memmove(pending_at + i, pending_at + i + 1, (n_pending - i - 1) * sizeof(pending_at[0]));
     n_pending--;
@@ -91,19 +123,71 @@ static void check_packet(struct rte_mbuf *m, uint32_t at)
     assert_memory_equal(p + off, model + at, m->pkt_len - off);
 }
 
-static void send_some(struct sendbuf *sb, struct rng *r)
+/* Room for one more in flight. */
+static unsigned slot_free(struct rng *r)
 {
-    if (sb->ready == 0)
-        return;
-    uint32_t off = rng_below(r, sb->ready), len = 1 + rng_below(r, sb->ready - off);
     unsigned slot = rng_below(r, HELD);
-    if (len > 60000)
-        len = 60000;
     if (held[slot]) { /* its bytes may have been acknowledged long ago */
         check_packet(held[slot], held_at[slot]);
         rte_pktmbuf_free(held[slot]);
         held[slot] = NULL;
     }
+    return slot;
+}
+
+/* Where the piece i of x begins and how long it is, counted as slowly as can be. */
+static uint32_t piece(const struct extent *x, unsigned i, uint32_t *begin)
+{
+    uint32_t n = 0;
+    *begin = 0;
+    for (unsigned k = 0;; k++, *begin += n) {
+        uint32_t full = k == 0 ? x->cut.first : x->cut.size;
+        n = x->len - *begin < full ? x->len - *begin : full;
+        if (k == i || n == 0)
+            return n;
+    }
+}
+
+/* Pieces leave as they lie, in order and once, for a second packet would write over the first one's headers. */
+static void send_piece(struct sendbuf *sb, struct rng *r)
+{
+    struct extent *x = STAILQ_FIRST(&sb->queue);
+    uint32_t pos = 0, begin;
+    for (uint32_t skip = rng_below(r, 8); x && skip > 0; x = STAILQ_NEXT(x, link), skip--)
+        pos += x->len;
+    if (!x || x->kind != EXTENT_REF)
+        return;
+    struct body *b = x->arg;
+    uint32_t len = b->cut.size ? piece(x, b->sent, &begin) : 0, off = pos + begin - sb->front_off;
+    if (len == 0 || pos + begin < sb->front_off || off + len > sb->ready)
+        return;
+    unsigned slot = slot_free(r);
+    uint16_t sum;
+    assert_null(sendbuf_piece(sb, off, len + 1, &sum));
+    assert_null(sendbuf_piece(sb, off + 1, len - 1, &sum));
+    struct rte_mbuf *m = sendbuf_piece(sb, off, len, &sum);
+    assert_non_null(m);
+    assert_null(sendbuf_piece(sb, off, len, &sum));
+    b->sent++;
+    n_pieces++;
+    m->pkt_len = m->data_len;
+    assert_int_equal(sum, cksum_mbuf(m, 0, len));
+    memset(rte_pktmbuf_prepend(m, 118), 0xa5, 118); /* as many headers as there may be */
+    rte_pktmbuf_adj(m, 98);
+    rte_mbuf_sanity_check(m, 1);
+    check_packet(m, front + off);
+    held[slot] = m;
+    held_at[slot] = front + off;
+}
+
+static void send_some(struct sendbuf *sb, struct rng *r)
+{
+    if (sb->ready == 0)
+        return;
+    uint32_t off = rng_below(r, sb->ready), len = 1 + rng_below(r, sb->ready - off);
+    unsigned slot = slot_free(r);
+    if (len > 60000)
+        len = 60000;
     struct rte_mbuf *m = rte_pktmbuf_alloc(pools.pkts);
     if (!m)
         return;
@@ -142,8 +226,10 @@ static void test_against_a_model(void **state)
                 make_ready(&r);
                 break;
             case 2:
-            case 3:
                 send_some(&sb, &r);
+                break;
+            case 3:
+                send_piece(&sb, &r);
                 break;
             default:
                 if (sb.ready > 0) {
@@ -169,6 +255,23 @@ static void test_against_a_model(void **state)
         assert_int_equal(rte_mempool_avail_count(pools.pkts), before);
         assert_int_equal(pools.bytes, 0);
     }
+    assert_true(n_pieces > 300);
+}
+
+/* Segments are counted from what was sent, not from where extents begin. */
+static void test_where_the_stream_is_cut(void **state)
+{
+    struct sendbuf sb;
+    sendbuf_init(&sb, &pools, 1 << 20);
+    sb.segment = SEGMENT;
+    assert_int_equal(sendbuf_to_cut(&sb, 0), SEGMENT);
+    sb.bytes = 500;
+    assert_int_equal(sendbuf_to_cut(&sb, 0), SEGMENT - 500);
+    assert_int_equal(sendbuf_to_cut(&sb, 500), SEGMENT);
+    sb.bytes = 500 + 3 * SEGMENT + 7;
+    assert_int_equal(sendbuf_to_cut(&sb, 500), SEGMENT - 7);
+    sb.bytes = 0;
+    assert_int_equal(sendbuf_to_cut(&sb, 1), SEGMENT); /* a SYN */
 }
 
 static void test_release_waits_for_the_last_packet(void **state)
@@ -248,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_a_model),
+        cmocka_unit_test(test_where_the_stream_is_cut),
         cmocka_unit_test(test_release_waits_for_the_last_packet),
         cmocka_unit_test(test_small_payload_is_inline),
         cmocka_unit_test(test_payload_is_copied_and_summed),

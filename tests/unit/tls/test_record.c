@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/cksum.h"
 #include "eal.h"
 #include "keys.h"
 #include "tls/session.h"
@@ -42,7 +43,42 @@ static struct tls_session *session(const struct tls_enable *en, bool receive)
     return s;
 }
 
-/* A record with n bytes of text, from three pieces of memory; its length. */
+/* The same record, cut: in pieces as if it had been copied to them, with nothing written between, and added up. */
+static void check_cut(struct tls_op op, uint32_t len, struct tls_cut cut)
+{
+    static uint8_t wide[TLS_RECORD_MAX + TLS_CUTS_MAX * TLS_CUT_GAP], gap[TLS_CUT_GAP];
+    uint16_t sums[TLS_CUTS_MAX];
+    struct tls_op *ops[] = {&op};
+    uint32_t n, full = cut.first, i = 0;
+    const uint8_t *at = wide;
+    memset(wide, 0xbb, sizeof(wide));
+    memset(gap, 0xbb, sizeof(gap));
+    op.dst = wide;
+    op.cut = cut;
+    op.sums = sums;
+    tls_work(ops, 1);
+    assert_int_equal(op.result, 0);
+    for (uint32_t done = 0; done < len; done += n, at += n + TLS_CUT_GAP, full = cut.size, i++) {
+        n = len - done < full ? len - done : full;
+        assert_memory_equal(at, record + done, n);
+        assert_memory_equal(at + n, gap, sizeof(gap));
+        assert_int_equal(sums[i], cksum_bytes(record + done, n));
+    }
+}
+
+/* Where TLS 1.0 chains its records there is no second time. */
+static void check_cuts(const struct tls_op *op, uint32_t len)
+{
+    static const uint16_t sizes[] = {1448, 1220, 8948}, firsts[] = {1, 3, 7, 13, 700};
+    if (op->s->suite == TLS_SUITE_CBC && op->s->vminor == TLS_MINOR_VER_ZERO)
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        for (unsigned k = 0; k < 5; k++)
+            check_cut(*op, len, (struct tls_cut){firsts[k], sizes[i]});
+    check_cut(*op, len, (struct tls_cut){1448, 1448});
+}
+
+/* A record with n bytes of text, from three pieces of memory; its length. Cut it is the same. */
 static uint32_t seal(struct tls_session *s, uint8_t type, uint32_t n)
 {
     struct iovec src[3] = {{text, n / 3}, {text + n / 3, 0}, {text + n / 3, n - n / 3}};
@@ -53,6 +89,7 @@ static uint32_t seal(struct tls_session *s, uint8_t type, uint32_t n)
     tls_work(ops, 1);
     assert_int_equal(op.result, 0);
     assert_int_equal(record[tls_record_len(s, n)], 0xaa);
+    check_cuts(&op, tls_record_len(s, n));
     return tls_record_len(s, n);
 }
 
