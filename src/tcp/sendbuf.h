@@ -47,8 +47,7 @@ struct extent {
     rte_iova_t iova;
     const uint16_t *sums; /* of its pieces */
     struct extent_cut cut;
-    uint16_t
-        unsent; /* a bit for each piece that has not left as it lies; its packet's reference is counted already */
+    uint16_t unsent; /* a bit for each piece that has not left as it lies; its reference is counted */
     extent_release_fn release;
     extent_want_fn want; /* EXTENT_REF; NULL: its owner makes it ready as soon as it can */
     void *arg;
@@ -64,14 +63,13 @@ struct sendbuf_pools {        /* of the engine; made by tcp_create */
 
 struct sendbuf {
     STAILQ_HEAD(, extent) queue;
-    uint32_t bytes;     /* queued in all: unacked, unsent and not ready (FIN and PUSH count from here) */
-    uint32_t ready;     /* bytes from the front that are ready in one run: TCP may send offsets below this */
-    uint32_t hiwat;     /* limit for new data (SO_SNDBUF, auto-tuned) */
-    uint32_t lowat;     /* writable when hiwat - bytes >= lowat */
-    uint32_t front_off; /* bytes of the first extent that are acked already */
-    uint32_t
-        segment; /* payload of full segments that leave as they lie here; 0: they refer to extents, or copy them */
-    uint32_t cursor_pos;    /* of cursor's first byte, from the first byte of the first extent */
+    uint32_t bytes;      /* queued in all: unacked, unsent and not ready (FIN and PUSH count from here) */
+    uint32_t ready;      /* bytes from the front that are ready in one run: TCP may send offsets below this */
+    uint32_t hiwat;      /* limit for new data (SO_SNDBUF, auto-tuned) */
+    uint32_t lowat;      /* writable when hiwat - bytes >= lowat */
+    uint32_t front_off;  /* bytes of the first extent that are acked already */
+    uint32_t segment;    /* payload of the segments that extents are cut for; 0: none is cut */
+    uint32_t cursor_pos; /* of cursor's first byte, from the first byte of the first extent */
     struct extent *cursor;  /* where sending goes on; NULL: at the first */
     struct extent *pending; /* the first that is not ready */
     bool failed;            /* an extent failed: bytes behind `ready` will never come */
@@ -111,6 +109,7 @@ void sendbuf_drop(struct sendbuf *sb, uint32_t n);
  */
 int sendbuf_attach(struct sendbuf *sb, uint32_t off, uint32_t len, struct rte_mbuf *hdr, int32_t *sum);
 #define SENDBUF_REFERRED (-1)
+#define SENDBUF_INLINE   640
 /*
  * Where the stream will be cut into segments if those that come are full (sb->segment is not 0): bytes from the buffer's end to the next cut.
  * sent: bytes from the front that have been. Only a guess: a segment that is cut elsewhere is copied.
@@ -125,4 +124,3 @@ static inline uint32_t sendbuf_to_cut(const struct sendbuf *sb, uint32_t sent)
  * still have it, or there is no buffer: sendbuf_attach.
  */
 struct rte_mbuf *sendbuf_piece(struct sendbuf *sb, uint32_t off, uint32_t len, uint16_t *sum);
-#define SENDBUF_INLINE 640
