@@ -30,14 +30,6 @@ void tls_aead_gather(const struct tls_op *op, const struct tls_aead *a)
         body[op->len] = op->type;
 }
 
-static void cut_copy(struct tls_cut_at *to, const uint8_t *from, uint32_t n)
-{
-    for (uint32_t some; n > 0; from += some, n -= some) {
-        uint8_t *at = tls_cut_next(to, n, &some);
-        memcpy(at, from, some);
-    }
-}
-
 bool tls_aead_seal_stream(const struct tls_op *op, const struct tls_aead *a, const uint8_t *header,
                           tls_encrypt_fn encrypt,
                           bool (*finish)(const struct tls_op *op, void *arg, uint8_t *tag), void *arg)
@@ -46,7 +38,7 @@ bool tls_aead_seal_stream(const struct tls_op *op, const struct tls_aead *a, con
     struct iov_at from = {op->src, op->src_off};
     uint8_t tag[TLS_TAG];
     uint32_t some;
-    cut_copy(&to, header, op->s->hlen);
+    tls_cut_copy(&to, header, op->s->hlen);
     for (uint32_t left = op->len; left > 0; left -= some) {
         uint8_t *at = tls_cut_next(&to, left, &some);
         for (size_t n, done = 0; done < some; done += n) {
@@ -59,7 +51,7 @@ bool tls_aead_seal_stream(const struct tls_op *op, const struct tls_aead *a, con
         return false;
     if (!finish(op, arg, tag))
         return false;
-    cut_copy(&to, tag, TLS_TAG);
+    tls_cut_copy(&to, tag, TLS_TAG);
     return true;
 }
 

@@ -120,10 +120,7 @@ static void seal_apart(const struct tls_backend *b, struct tls_op *op)
     if (op->result)
         return;
     struct tls_cut_at to = tls_cut_begin(op);
-    for (uint32_t n, done = 0, len = tls_record_len(op->s, op->len); done < len; done += n) {
-        uint8_t *at = tls_cut_next(&to, len - done, &n);
-        memcpy(at, record + done, n);
-    }
+    tls_cut_copy(&to, record, tls_record_len(op->s, op->len));
 }
 
 static bool apart(const struct tls_op *op)

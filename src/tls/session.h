@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <leat/tls.h>
 #include "base/rng.h"
@@ -183,6 +184,13 @@ static inline uint8_t *tls_cut_next(struct tls_cut_at *c, uint32_t n, uint32_t *
     c->at += *len;
     c->left -= *len;
     return to;
+}
+static inline void tls_cut_copy(struct tls_cut_at *to, const uint8_t *from, uint32_t n)
+{
+    for (uint32_t some; n > 0; from += some, n -= some) {
+        uint8_t *at = tls_cut_next(to, n, &some);
+        memcpy(at, from, some);
+    }
 }
 
 /* Seals or opens (as their sessions do) a batch of any sessions, each by its backend; adds up what is in pieces. */
